@@ -14,6 +14,7 @@ import type { Plane } from "../plane/plane.ts";
 import { createRuleOf, type RuleOfConnection } from "./connection-rule.ts";
 import { createEventFilter, streamConntrackEvents } from "./conntrack-events.ts";
 import { type LiveConnection, liveConnections, type NodeOfVtep } from "./conntrack-view.ts";
+import { type MeshOrigin, meshEnds, meshOrigin } from "./mesh-origin.ts";
 import { type ShowSources, show } from "./show.ts";
 import { SHOW_TABLES } from "./show-tables.ts";
 import { type StreamNames, streamCapture, streamTrace } from "./stream-capture.ts";
@@ -92,6 +93,7 @@ async function handle(
   if (route === "GET /peers") return json(response, await context.peers());
   if (route === "POST /probe") return json(response, await context.probe(await readWish(request)));
   if (route === "GET /config") return json(response, context.config());
+  if (route === "GET /mesh/origin") return json(response, originOf(context, searchParams));
   if (route.startsWith("GET /objects/")) {
     const word = decodeURIComponent(pathname.slice("/objects/".length));
     return json(response, context.objects(word, searchParams.get("namespace")));
@@ -168,6 +170,14 @@ async function answerPlugin(
   const { ok, text } = await cni(body, gone.signal);
   response.writeHead(ok ? 200 : 422, { "content-type": "application/json", connection: "close" });
   response.end(text);
+}
+
+function originOf({ plane, names }: ApiContext, parameters: URLSearchParams): MeshOrigin {
+  const ends = meshEnds(parameters);
+  if (typeof ends === "string") throw new ApiError(400, ends);
+  const origin = meshOrigin(plane.tables.conntrack, ends, names.service);
+  if (origin === undefined) throw new ApiError(404, "the mesh proxy was given no such connection");
+  return origin;
 }
 
 function listConnections(context: ApiContext, parameters: URLSearchParams): unknown[] {

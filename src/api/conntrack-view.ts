@@ -137,6 +137,7 @@ function entryOf(
     startMs: Date.now() - startedAgo * 1000,
     ...policyOf(t, slot, ruleOf),
     ...viaWords(t, slot, status, key, viaOf),
+    ...meshWords(status, key),
     node,
   };
 }
@@ -151,6 +152,15 @@ function viaWords(
 ): { via: string; origZone: number } | undefined {
   if ((status & Status.VIA) === 0) return undefined;
   return { via: viaOf(t.via[slot << 1], t.via[(slot << 1) | 1]), origZone: tuple.zoneOf(key) >>> 16 };
+}
+
+function meshWords(
+  status: number,
+  key: Int32Array,
+): { mesh: "to-proxy" } | { mesh: "from-proxy"; origZone: number } | undefined {
+  if ((status & Status.TO_PROXY) !== 0) return { mesh: "to-proxy" };
+  if ((status & Status.FROM_PROXY) === 0) return undefined;
+  return { mesh: "from-proxy", origZone: tuple.zoneOf(key) >>> 16 };
 }
 
 function tupleOf(t: conntrack.Conntrack, ref: number, k: Int32Array): ConntrackTuple {

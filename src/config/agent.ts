@@ -119,6 +119,8 @@ export interface AgentConfig {
   readonly cni: CniConfig | null;
   /** What becomes of connections that policies forbid by now: they go on, or are cut by their next packet. */
   readonly policyEstablished: "keep" | "recheck";
+  /** What becomes of new connections that are the mesh's while the node's proxy is not ready. */
+  readonly meshWhenAway: "refuse" | "bypass";
 }
 
 export interface RawOverlay {
@@ -177,6 +179,7 @@ interface RawAgent {
     tunnelGso?: boolean;
   };
   policy?: { established?: "keep" | "recheck" };
+  mesh?: { whenAway?: "refuse" | "bypass" };
   cni?: { leaseFile?: string };
 }
 
@@ -240,16 +243,20 @@ export function agentConfig(
     tunnelBundles: raw.dataplane?.tunnelBundles ?? true,
     tunnelGso: raw.dataplane?.tunnelGso ?? true,
     policyEstablished: raw.policy?.established ?? "keep",
-    cni:
-      raw.cni === undefined
-        ? null
-        : { leaseFile: raw.cni.leaseFile ?? `/var/lib/podwire/${nodeName}.leases.json` },
+    meshWhenAway: raw.mesh?.whenAway ?? "refuse",
+    cni: cniConfig(raw, nodeName),
   };
   checkKeepClientAddress(raw, [], problems);
   checkWrittenFiles(raw, problems);
   if (raw.overlay?.flannel === true && !("kubernetes" in raw.source))
     problems.forbidden(["overlay", "flannel"], "may only be used when `source` is 'kubernetes'");
   return problems.any ? undefined : config;
+}
+
+function cniConfig({ cni }: RawAgent, nodeName: string): CniConfig | null {
+  return cni === undefined
+    ? null
+    : { leaseFile: cni.leaseFile ?? `/var/lib/podwire/${nodeName}.leases.json` };
 }
 
 function checkWrittenFiles({ socket, source, cni }: RawAgent, problems: FieldProblems): void {

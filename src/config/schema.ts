@@ -3,6 +3,7 @@ import { Ajv, type ErrorObject, type SchemaObject } from "ajv";
 import { type FieldPath, type FieldProblems, formatPath } from "../kube/manifest/field-problems.ts";
 import { conntrackSysctlSchema } from "./conntrack.ts";
 import { labGatewaysSchema } from "./lab-gateways.ts";
+import { labMeshSchema } from "./lab-mesh.ts";
 
 const text: SchemaObject = { type: "string", minLength: 1 };
 const boolean: SchemaObject = { type: "boolean" };
@@ -56,6 +57,7 @@ const dataplane = closed({
   tunnelGso: { type: "boolean" },
 });
 const policy = closed({ established: { enum: ["keep", "recheck"] } });
+const mesh = closed({ whenAway: { enum: ["refuse", "bypass"] } });
 
 const kubernetes = closed({
   kubeconfig: text,
@@ -92,6 +94,7 @@ const LAB: SchemaObject = closed({
     policy,
     podSecurity,
     gateways: labGatewaysSchema,
+    mesh: labMeshSchema,
     images: listOf(closed({ match: text, run: listOf({ type: "string" }) }, ["match", "run"])),
     dns: closed({ enabled: boolean, ...dns }),
     loadBalancer: closed({ pool: { anyOf: [text, listOf(text)] } }, ["pool"]),
@@ -137,6 +140,7 @@ const AGENT: SchemaObject = closed(
     conntrack,
     dataplane,
     policy,
+    mesh,
     cni: closed({ leaseFile: text }),
   },
   ["clusterCIDR", "serviceCIDR", "source"],
@@ -161,24 +165,27 @@ const DNS: SchemaObject = closed({
 const portNumber: SchemaObject = { type: "integer", minimum: 1, maximum: 65535 };
 const upTo = (maximum: number, minimum = 1): SchemaObject => ({ type: "integer", minimum, maximum });
 
+const objectSource: SchemaObject = {
+  type: "object",
+  oneOf: [
+    closed({ files: listOf(text) }, ["files"]),
+    closed({ kubernetes: closed({ kubeconfig: text, context: text, servers: listOf(text) }) }, [
+      "kubernetes",
+    ]),
+  ],
+};
+const logTarget: SchemaObject = { anyOf: [{ enum: ["stdout", "off"] }, closed({ file: text }, ["file"])] };
+
 /** Of `podwire gateway`; its kind may be left out. */
 const GATEWAY: SchemaObject = closed(
   {
     ...head,
-    source: {
-      type: "object",
-      oneOf: [
-        closed({ files: listOf(text) }, ["files"]),
-        closed({ kubernetes: closed({ kubeconfig: text, context: text, servers: listOf(text) }) }, [
-          "kubernetes",
-        ]),
-      ],
-    },
+    source: objectSource,
     ingress: closed({ http: portNumber, https: portNumber }),
     gateways: { anyOf: [text, listOf(text)] },
     address: { anyOf: [text, listOf(text)] },
     proxyProtocol: { enum: ["off", "accept", "require"] },
-    accessLog: { anyOf: [{ enum: ["stdout", "off"] }, closed({ file: text }, ["file"])] },
+    accessLog: logTarget,
     metrics: closed({ address: text, port: portNumber }, ["port"]),
     limits: closed({
       headerBytes: upTo(1 << 20, 1024),
@@ -208,6 +215,26 @@ const GATEWAY: SchemaObject = closed(
   ["source"],
 );
 
+/** Of `podwire mesh`; its kind may be left out. */
+const MESH: SchemaObject = closed(
+  {
+    ...head,
+    source: objectSource,
+    ...{ nodeName: text, trustDomain: text, trustBundle: text, device: text, agent: text },
+    identities: closed({ directory: text }, ["directory"]),
+    plain: { enum: ["refuse", "allow"] },
+    ...{ hbonePort: portNumber, capturePort: portNumber },
+    accessLog: logTarget,
+    metrics: closed({ address: text, port: portNumber }, ["port"]),
+    limits: closed({
+      ...{ connections: upTo(1_000_000), sessions: upTo(100_000), streams: upTo(10_000) },
+      ...{ helloSec: upTo(3600), connectSec: upTo(3600), idleSec: upTo(7 * 86_400) },
+    }),
+    drainSec: upTo(3600, 0),
+  },
+  ["source"],
+);
+
 /** Every field of a kind, lists by [*]: "spec.nodes[*].name". Objects that others check count as one. */
 export function schemaFields(kind: "Lab" | "AgentConfiguration"): string[] {
   return fieldsBelow(sources[kind], "");
@@ -233,6 +260,7 @@ const ajv = new Ajv({
 const schemas: Record<string, ReturnType<typeof ajv.compile> | undefined> = {};
 const sources: Record<string, SchemaObject> = {
   ...{ Lab: LAB, AgentConfiguration: AGENT, DNSConfiguration: DNS, GatewayConfiguration: GATEWAY },
+  MeshConfiguration: MESH,
 };
 
 /** Reports what the schema of this kind finds in `value`. */

@@ -63,6 +63,10 @@ export const Event = Object.freeze({
   NEIGHBOR_ANNOUNCED: 39, // addresses told to who was attached, load balancers' to the fabric (send/announce.ts)
   PAUSES: 40, //             the plane slept, so that who is sent to could read
   SNAT_PORTLESS: 41, // masqueraded connections of protocols without ports: whose answers are ours, the agent looks up
+  MESH_OUTBOUND: 42, //  connections that the mesh's proxy was given: of pods here to a service …
+  MESH_INBOUND: 43, //   … of others to pods here, …
+  MESH_DELIVERED: 44, // … those that it opened to pods here in their clients' names …
+  MESH_BYPASSED: 45, //  … and those that went without it, for it was not ready
 } as const);
 const EVENT_COLUMNS = 64;
 export const EVENT_NAMES: readonly string[] = Object.keys(Event).map((k) => k.toLowerCase());

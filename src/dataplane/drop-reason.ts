@@ -77,11 +77,12 @@ export const DropReason = Object.freeze({
   POLICY_NOT_READY: 71,
   TUNNEL_OUTSIDE_SOURCE: 72,
   RATE_LIMITED: 73,
+  MESH_PROXY_AWAY: 74,
 } as const);
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 
 /** One more than the highest code: the number of drop counters. */
-export const DROP_REASONS = 74;
+export const DROP_REASONS = 75;
 
 /** Text for people, indexed by code: the same words in trace, capture, metrics and `show drops`. */
 export const DROP_REASON_TEXT: readonly string[] = [
@@ -159,6 +160,7 @@ export const DROP_REASON_TEXT: readonly string[] = [
   "Policies of the pod not known yet",
   "Client by a tunnel that keeps no addresses",
   "Bandwidth limit of the pod exceeded",
+  "Mesh proxy of the node is not ready",
 ];
 
 const NAMES: readonly string[] = Object.entries(DropReason).reduce((names: string[], [name, code]) => {

@@ -22,6 +22,7 @@ import { recheckPolicy } from "./stage/connection/recheck-policy.ts";
 import { resetRemoved } from "./stage/connection/reset-removed.ts";
 import { retryConnection } from "./stage/connection/retry-connection.ts";
 import { makeTcpReset, makeTcpResetFor } from "./stage/connection/send-tcp-reset.ts";
+import { steerToMesh } from "./stage/connection/steer-to-mesh.ts";
 import { trackConnection } from "./stage/connection/track-connection.ts";
 import { translate } from "./stage/connection/translate.ts";
 import { answerEcho } from "./stage/ip/answer-echo.ts";
@@ -146,6 +147,10 @@ function forwardIp(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdi
   if (v === NEXT) {
     v = enforcePolicy(pkt, t, nowSec); //                filter FORWARD
     passed(pkt, t, v);
+  }
+  if (v === NEXT && pkt.ctSlot < 0 && t.config.mesh.on !== 0) {
+    v = steerToMesh(pkt, t); //                          an extension: TPROXY, to the node's mesh proxy
+    acted(pkt, t, v);
   }
   if (v === NEXT && pkt.ctSlot < 0) {
     v = masquerade(pkt, t, nowSec); //                   SNAT: a source whose answers are nobody else's

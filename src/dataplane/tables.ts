@@ -21,6 +21,7 @@ import type { Expectations } from "./table/connection/expectations.ts";
 import type { Fdb } from "./table/fdb.ts";
 import type { Fragments } from "./table/fragments.ts";
 import { LocalAddresses } from "./table/local-addresses.ts";
+import { MeshMembers } from "./table/mesh-members.ts";
 import type { Neighbors } from "./table/neighbor.ts";
 import { Policy } from "./table/policy/policy.ts";
 import { PolicyAnswers } from "./table/policy/policy-answers.ts";
@@ -68,6 +69,7 @@ export class Tables {
   // Tables that are compiled from objects, each by the message of its name
   readonly services: Services; //             choose-backend counts in it; also the message `endpoints`
   policy = new Policy();
+  meshMembers = new MeshMembers();
   routes: Routes = new Routes();
   vteps: Vteps = new Vteps(0);
   readonly addresses = new AddressSets();

@@ -41,12 +41,12 @@ function element(name: string, value: string | number | undefined): string {
 }
 
 /** Ours: readers of conntrack(8)'s document pass over elements that they do not know. */
-function ownElements({ policy = {}, via }: ConntrackEntry): string[] {
+function ownElements({ policy = {}, via, mesh }: ConntrackEntry): string[] {
   const rules = (["egress", "ingress"] as const).flatMap((direction) => {
     const rule = policy[direction];
     return rule === undefined ? [] : [element(`policy-${direction}`, conntrackRuleText(rule))];
   });
-  return [element("via", via), ...rules];
+  return [element("via", via), element("mesh", mesh), ...rules];
 }
 
 function meta(direction: string, { family, proto }: ConntrackEntry, tuple: ConntrackTuple): string {

@@ -52,7 +52,7 @@ export interface ConntrackEntry {
   reply: ConntrackTuple;
   status: ConntrackStatus[];
   mark: number;
-  /** Of iptables' CT target, where not 0; podwire itself has one for clients that another node brought, `via`. */
+  /** Of iptables' CT target, where not 0; podwire itself has one for clients that others bring, `via` and `mesh`. */
   zone?: number;
   origZone?: number;
   replyZone?: number;
@@ -71,6 +71,8 @@ export interface ConntrackEntry {
   policy?: ConntrackPolicy;
   /** Tunnel address of the node that brought its client, and gets the answers (dataplane.keepClientAddress). */
   via?: string;
+  /** What the node's mesh proxy does with it: it gets what the client sends, or opened it in the client's name. */
+  mesh?: "to-proxy" | "from-proxy";
   /** The node whose table holds it. */
   node?: string;
 }

@@ -68,13 +68,14 @@ function markWords({ secmark, zone, origZone, replyZone }: ConntrackEntry): stri
 }
 
 /** Behind everything that conntrack(8) has: KEY="…", which readers of KEY=VALUE pass over. */
-function ownWords({ policy = {}, via }: ConntrackEntry, { extended }: ConntrackFormat): string[] {
+function ownWords({ policy = {}, via, mesh }: ConntrackEntry, { extended }: ConntrackFormat): string[] {
   if (extended !== true) return [];
   const rules = (["egress", "ingress"] as const).flatMap((direction) => {
     const rule = policy[direction];
     return rule === undefined ? [] : [`policy-${direction}="${conntrackRuleText(rule)}"`];
   });
-  return via === undefined ? rules : [`via=${via}`, ...rules];
+  const ways = [via === undefined ? [] : [`via=${via}`], mesh === undefined ? [] : [`mesh=${mesh}`]];
+  return [...ways.flat(), ...rules];
 }
 
 function uncounted({ packets: _, bytes: __, ...tuple }: ConntrackTuple): ConntrackTuple {
@@ -175,6 +176,7 @@ function parseWords(text: string, entry: ConntrackEntry): void {
     else if (key === "orig-zone") entry.origZone = number;
     else if (key === "reply-zone") entry.replyZone = number;
     else if (key === "via") entry.via = value;
+    else if (key === "mesh" && (value === "to-proxy" || value === "from-proxy")) entry.mesh = value;
     else if (key === "labels") entry.labels = value.split(",");
     else if (key === "use") entry.use = number;
     else if (key === "id") entry.id = number;

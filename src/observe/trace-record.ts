@@ -38,6 +38,9 @@ export interface Decision {
   clientKept?: true;
   /** It goes back to the node that its connection's client came by. */
   returns?: true;
+  /** It goes to the node's mesh proxy; that proxy sent it, in its client's name. */
+  toProxy?: true;
+  fromProxy?: true;
   /** Of what its sender may send and its receiver get, where policies select these: asked when the connection began. */
   egress?: PolicyVerdict;
   ingress?: PolicyVerdict;

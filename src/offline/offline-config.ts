@@ -47,6 +47,7 @@ export function offlineConfig(
     joinWithoutChecksum: false,
     tunnelGso: false,
     policyEstablished: "keep",
+    meshWhenAway: "refuse",
     cni: null,
   };
 }

@@ -6,6 +6,7 @@
 
 import type { IoKind } from "../base/addon.ts";
 import { createBpfProgram } from "../base/bpf-program.ts";
+import { putMembersInForce } from "../dataplane/change/mesh.ts";
 import { bindPorts, putInForce } from "../dataplane/change/policy.ts";
 import { createPrefixSet } from "../dataplane/change/prefix-set.ts";
 import { setRates } from "../dataplane/change/rates.ts";
@@ -67,6 +68,9 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
     case "policy":
       putInForce(t, plane.isKeeper ? message.parts : { ...message.parts, changes: NONE, recycled: [] });
       return;
+    case "mesh":
+      followMesh(plane, message);
+      return;
     case "routes":
       setRoutes(t, message);
       return;
@@ -90,6 +94,14 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
       return;
     case "stop": // the thread's own
   }
+}
+
+function followMesh(
+  { tables: t, isKeeper }: engine.Engine,
+  message: Extract<PlaneMessage, { type: "mesh" }>,
+): void {
+  configure(t.config, { mesh: message.config });
+  putMembersInForce(t, message.parts, isKeeper);
 }
 
 function setRoutes(t: Tables, message: Extract<PlaneMessage, { type: "routes" }>): void {

@@ -5,6 +5,7 @@
 
 import type { BpfInstruction } from "../base/bpf-program.ts";
 import type { IpWords } from "../base/ip.ts";
+import type { MeshParts } from "../dataplane/spec/mesh.ts";
 import type { ConfigChange } from "../dataplane/spec/node-config.ts";
 import type { PackedServices } from "../dataplane/spec/packed-services.ts";
 import type { PolicyParts } from "../dataplane/spec/policy.ts";
@@ -74,6 +75,7 @@ export type PlaneMessage =
   | { type: "neighbors"; known: NeighborMessage[]; gone: IpWords[] } // of a shared uplink, as the kernel has them
   | { type: "tunnel-gso"; fd: number } // superframes in VXLAN leave by this descriptor; -1: they are cut here
   | { type: "policy"; parts: PolicyParts }
+  | { type: "mesh"; config: NonNullable<ConfigChange["mesh"]>; parts: MeshParts }
   | { type: "routes"; routes: RouteSpec[]; vteps: VtepSpec[] }
   | { type: "services"; update: ServiceUpdate }
   | { type: "endpoints"; part: EndpointPart }

@@ -3,10 +3,11 @@
  * its worker; an offline node (replay, explain) applies them in place. No devices here, no waiting.
  */
 
-import { type Cidr, cidr, type Ip, ip, network } from "../base/ip.ts";
+import { type Cidr, cidr, type Ip, ip, isV4Mapped, network } from "../base/ip.ts";
 import { AnnouncedAddresses } from "../compile/announced.ts";
 import * as hostPorts from "../compile/host-ports.ts";
 import { servesLoopback } from "../compile/host-rules.ts";
+import { MeshCompiler } from "../compile/mesh.ts";
 import { compileTopology, type NodeTopology, prefixOf } from "../compile/node.ts";
 import { PolicyCompiler } from "../compile/policy/policy-compiler.ts";
 import type { LastingIds } from "../compile/policy/rule-names.ts";
@@ -14,7 +15,9 @@ import { type ProxySettings, proxySettings } from "../compile/proxy-settings.ts"
 import { ServiceCompiler, type ServiceIds } from "../compile/services.ts";
 import type { MachineNetwork } from "../compile/shared-uplink.ts";
 import type { AgentConfig } from "../config/agent.ts";
+import { MeshLayout } from "../dataplane/change/mesh.ts";
 import { PolicyLayout } from "../dataplane/change/policy.ts";
+import type { MeshUpdate } from "../dataplane/spec/mesh.ts";
 import { type ConfigChange, DetectLocal, type ProxyConfig } from "../dataplane/spec/node-config.ts";
 import type { Changes, DesiredState } from "../watch/desired-state.ts";
 import type { PlaneMessage } from "./messages.ts";
@@ -57,6 +60,8 @@ export class NodeMessages {
   readonly policies: PolicyCompiler;
   readonly #announced: AnnouncedAddresses;
   readonly #layout = new PolicyLayout();
+  readonly #mesh: MeshCompiler;
+  readonly #members = new MeshLayout();
   readonly #facts: OfflineFacts;
   /** Pods with host ports at 127.0.0.0/8. */
   readonly #atLoopback = new Set<string>();
@@ -73,6 +78,7 @@ export class NodeMessages {
       ruleIds: ids.rules,
     });
     this.#announced = new AnnouncedAddresses(config.nodeName);
+    this.#mesh = new MeshCompiler(config.nodeName);
     this.services = new ServiceCompiler(this.#settings(state), config.nodeName, ids.services);
   }
 
@@ -95,6 +101,8 @@ export class NodeMessages {
     const messages: PlaneMessage[] = [];
     const policies = yield* this.policies.steps(state, changes);
     if (policies !== undefined) messages.push({ type: "policy", parts: yield* this.#layout.steps(policies) });
+    const mesh = this.#mesh.update(state, changes);
+    if (mesh !== undefined) messages.push(this.#meshMessage(mesh));
     const services = new Set(changes.services);
     const servedLoopback = this.#atLoopback.size > 0;
     for (const key of this.#hostPorts(state, changes.pods)) services.add(key);
@@ -116,6 +124,27 @@ export class NodeMessages {
     const update = this.services.update(state, keys);
     if (update.upsert.length + update.remove.length > 0) messages.push({ type: "services", update });
     return this.#completed(messages);
+  }
+
+  /** Who asks about objects that somebody wrote down has no proxy among them, mostly. */
+  #meshMessage(update: MeshUpdate): PlaneMessage {
+    const { isOn, proxy } = update;
+    const addresses = proxy?.addresses ?? [];
+    const v6 = addresses.find((address) => !isV4Mapped(address));
+    return {
+      type: "mesh",
+      config: {
+        on: isOn ? 1 : 0,
+        ready: proxy?.isReady === true ? 1 : 0,
+        bypass: this.config.meshWhenAway === "bypass" || this.#facts.partial === true ? 1 : 0,
+        v4: addresses.find(isV4Mapped)?.w3 ?? 0,
+        v60: v6?.w0 ?? 0,
+        v61: v6?.w1 ?? 0,
+        v62: v6?.w2 ?? 0,
+        v63: v6?.w3 ?? 0,
+      },
+      parts: this.#members.parts(update),
+    };
   }
 
   /** The first time that everything has been told: what an earlier plane had beside it is gone. */

@@ -76,7 +76,7 @@ export class PolicyLayout {
 }
 
 /** Rows as the table has them; of an address that goes, without identity. */
-function changesOf({ set, remove }: PolicyUpdate): Int32Array {
+export function changesOf({ set, remove }: Pick<PolicyUpdate, "set" | "remove">): Int32Array {
   const gone = remove.map((address): PolicyAddressSpec => ({ ...address, identity: -1, subject: -1 }));
   const words = new Int32Array((gone.length + set.length) * ADDRESS_WORDS);
   for (const [i, { w0, w1, w2, w3, identity, subject }] of [...gone, ...set].entries()) {
@@ -88,7 +88,7 @@ function changesOf({ set, remove }: PolicyUpdate): Int32Array {
   return words;
 }
 
-function sharedCopy(words: Int32Array): Int32Array {
+export function sharedCopy(words: Int32Array): Int32Array {
   const copy = new Int32Array(new SharedArrayBuffer(words.byteLength));
   copy.set(words);
   return copy;

@@ -5,7 +5,8 @@ import * as hashIndex from "../table/hash-index.ts";
 import type { Routes } from "../table/routes.ts";
 import * as vteps from "../table/vteps.ts";
 
-const { ZONE } = Meta;
+const { ZONE, MESH_ZONE } = Meta;
+const FIRST_ZONE = 1 << 16;
 
 /** Compiles a list; the index of a VTEP is its place in it. */
 export function createVteps(
@@ -37,7 +38,7 @@ export function createVteps(
  */
 function zoneOf(macHi: number, macLo: number): number {
   const zone = hashIndex.mixTrusted(0, 0, macHi, macLo) & ZONE;
-  return zone === 0 ? ZONE : zone;
+  return zone === 0 || zone === MESH_ZONE ? FIRST_ZONE : zone;
 }
 
 /** Notes by which routes packets get to a VTEP that no route names: answers to who came by it. */

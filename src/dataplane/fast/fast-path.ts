@@ -36,8 +36,8 @@ const { SRC3, DST3, PORTS } = TupleWord;
 const { NEXT, FORWARD } = Verdict;
 const { POD, UPLINK } = PortRole;
 const { Status } = conntrack;
-/** Connections that a helper reads, or that another node brought. */
-const UNUSUAL = Status.HELPER | Status.VIA;
+/** Connections that a helper reads, that another node brought, or that the mesh's proxy has a part in. */
+const UNUSUAL = Status.HELPER | Status.VIA | Status.TO_PROXY | Status.FROM_PROXY;
 const NAT = Status.SRC_NAT | Status.DST_NAT;
 const V4_MAPPED = 0xffff;
 const LOOPBACK_NET = 127;

@@ -38,9 +38,10 @@ const LINK_LOCAL_10 = 0xfe80 >>> 6; // first ten bits of fe80::/10
 const EVERY_PROTOCOL = 44; // IPv6 fragment header: what comes behind it is not known
 const V4_MAPPED = 0xffff;
 
-/** Port of the pod that sent it, or -1. */
+/** Port of the pod that sent it, or -1. What the mesh's proxy sends in others' names, their nodes have asked about. */
 export function senderOf(pkt: Packet, t: Tables): number {
-  return t.ports.role[pkt.inPort] === POD && pkt.fromTunnel === 0 ? pkt.inPort : NOBODY;
+  if (t.ports.role[pkt.inPort] !== POD || pkt.fromTunnel !== 0) return NOBODY;
+  return tuple.zoneOf(pkt.key) === 0 ? pkt.inPort : NOBODY;
 }
 
 /** Subject of the pod behind a port; what no pod's has is none. */

@@ -89,7 +89,7 @@ export function zoneOfSender(pkt: Packet, t: Tables): number {
 
 /** Notes by which VTEP the first packet of a connection came. Its Status bits. */
 export function noteVia(pkt: Packet, t: Tables, slot: number): number {
-  if (tuple.zoneOf(pkt.key) === 0) return 0;
+  if (tuple.zoneOf(pkt.key) === 0 || pkt.fromTunnel === 0) return 0;
   t.conntrack.via[slot << 1] = eth.srcHi(pkt.view, pkt.off);
   t.conntrack.via[(slot << 1) | 1] = eth.srcLo(pkt.view, pkt.off);
   return conntrack.Status.VIA;

@@ -39,8 +39,11 @@ export const Masquerade = Object.freeze({
   KEPT: 5, // it was to be, for a service, and is not: the pod sees the client (kept-client.ts)
 } as const);
 
-/** How a packet goes on: as routes say, at layer 2, or back to the VTEP that its client came by, by the route it has. */
-export const Way = Object.freeze({ ROUTED: 0, BRIDGED: 1, RETURN: 2 } as const);
+/**
+ * How a packet goes on: as routes say, at layer 2, back to the VTEP that its client came by, by the route it has, or to the
+ * node's mesh proxy, whatever its destination.
+ */
+export const Way = Object.freeze({ ROUTED: 0, BRIDGED: 1, RETURN: 2, MESH: 3 } as const);
 
 export class Packet {
   readonly bytes: Uint8Array;

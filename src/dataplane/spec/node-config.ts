@@ -77,6 +77,18 @@ class ExtraConfig {
   mssClamp = 0; //     1: the MSS in a SYN is lowered to the path's
 }
 
+/** The proxy of the node's meshed pods (packet/mesh.ts). */
+class MeshConfig {
+  on = 0; //     1: there are meshed pods
+  ready = 0; //  1: it takes new connections
+  bypass = 0; // 1: while it does not, connections go on without it; else they are refused
+  v4 = 0; //     its addresses, 0: none
+  v60 = 0;
+  v61 = 0;
+  v62 = 0;
+  v63 = 0;
+}
+
 export class NodeConfig {
   readonly router = new RouterConfig();
   readonly tunnel = new TunnelConfig();
@@ -85,6 +97,7 @@ export class NodeConfig {
   readonly snat = new SnatConfig();
   readonly guard = new GuardConfig();
   readonly extra = new ExtraConfig();
+  readonly mesh = new MeshConfig();
 }
 
 /** Some of it, in a message: what is left out stays as it is. */

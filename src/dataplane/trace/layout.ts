@@ -37,6 +37,7 @@ export const Flag = Object.freeze({
   OWN: 128, //  the node's own stack sent it
   TO_NODE: 256, // it is delivered to that stack; before it is routed: its destination is an address of the node
   RETURN: 512, // goes back to the VTEP that its connection's client came by
+  TO_PROXY: 1024, // goes to the node's mesh proxy
 } as const);
 
 /** Of a trace record alone: one stage of one packet. */
@@ -74,6 +75,10 @@ export const FtpDid = Object.freeze({ EXPECTED: 1, REWRITTEN: 2, RENUMBERED: 4 }
 export const TunnelDetail = Object.freeze({ FRAMES: 0 } as const);
 /** Detail of hold-connection: which attempt the packet is kept for. */
 export const HoldDetail = Object.freeze({ ATTEMPT: 0 } as const);
+
+/** Detail of steer-to-mesh: 1: of a pod here that asks a service; 2: of somebody who asks a pod here. */
+export const MeshDetail = Object.freeze({ WAY: 0 } as const);
+export const MeshWay = Object.freeze({ OUTBOUND: 1, INBOUND: 2 } as const);
 
 /** Of a capture record alone: one frame at one port. The bytes that were kept follow. */
 export const CaptureWord = Object.freeze({

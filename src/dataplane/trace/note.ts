@@ -93,6 +93,7 @@ export function writeDecision(pkt: Packet, t: Tables, words: Int32Array, at: num
     (pkt.nat !== 0 ? Flag.NAT : 0) |
     (pkt.bridged === Way.BRIDGED ? Flag.BRIDGED : 0) |
     (pkt.bridged === Way.RETURN ? Flag.RETURN : 0) |
+    (pkt.bridged === Way.MESH ? Flag.TO_PROXY : 0) |
     (pkt.fromTunnel !== 0 ? Flag.FROM_TUNNEL : 0) |
     (pkt.frontend >= 0 && t.services.rangeAt[pkt.frontend] !== 0 ? Flag.RANGES : 0) |
     (t.watchers.waits !== 0 ? Flag.WAITS : 0) |

@@ -31,5 +31,6 @@ export const StageId = Object.freeze({
   CLAMP_MSS: 24,
   ENTER_CONNECTION: 25,
   RECHECK_POLICY: 26,
+  STEER_TO_MESH: 27,
 } as const);
 export type StageId = (typeof StageId)[keyof typeof StageId];

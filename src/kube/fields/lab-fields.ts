@@ -19,6 +19,7 @@ Lab
   spec.images[*].run[*]  served  the program of this machine that runs for them, and its arguments
   spec.dns.*  served  dns.md
   spec.gateways.*  served  who serves Ingresses and Gateways: gateway.md
+  spec.mesh.*  served  the proxies of namespaces with the label podwire.dev/mesh: lab.md
   spec.loadBalancer.pool  served  addresses of the node network for Services of type LoadBalancer: lab.md
   spec.conntrack.*  served  agent.md, conntrack.md
   spec.dataplane.*  served  agent.md; not for nodes with agent: kernel

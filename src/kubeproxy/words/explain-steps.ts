@@ -38,6 +38,8 @@ export function explainSteps(told: Told): ExplainStep[] {
   steps.push(...policySteps(told));
   if (told.policies.some(({ action }) => action === "deny")) return steps;
   if (dropped !== undefined) return [...steps, dropStep(dropped)];
+  const steered = records.find((record) => record.stage === "steer-to-mesh");
+  if (steered !== undefined) steps.push(meshStep(steered));
   const unclaimed = isHostPort ? { ...told, claim: undefined } : told;
   steps.push(...words.passSteps(unclaimed));
   const after = records.find((record) => record.stage === "masquerade");
@@ -68,6 +70,12 @@ export function endText({ direction, pod, action, rule }: EndVerdict): string {
 function routeStep(record: TraceRecord): ExplainStep {
   const text = record.bridged ? "stays on the pod bridge" : (record.route ?? "");
   return { hook: "ROUTING", table: "", chain: "", rule: "", text };
+}
+
+/** What the rules would do then is the business of the mesh's proxy, who is on the way to that endpoint. */
+function meshStep(record: TraceRecord): ExplainStep {
+  const text = `${record.to.dst} is a pod of the mesh: the node's mesh proxy carries the connection`;
+  return { hook: record.hook.split(" ")[1] ?? "", table: "mangle", chain: "", rule: "", text };
 }
 
 /** What is no business of the proxy's: no route, a packet that may not be on a wire … */

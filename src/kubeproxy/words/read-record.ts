@@ -45,7 +45,7 @@ const FAILURES = [undefined, "refused", "silent", "unreachable"] as const;
 const MASQUERADE_NAMES = [undefined, "service", "hairpin", "egress", "hostPort"] as const;
 const SOURCES = ["pod", "node", "outside"] as const;
 const { SRC0, DST0, PORTS, META } = TupleWord;
-const { PROTO } = Meta;
+const { PROTO, ZONE, MESH_ZONE } = Meta;
 const NO_TUPLE: TraceTuple = { src: "", dst: "" };
 
 function tupleAt(words: Int32Array, at: number): TraceTuple {
@@ -94,6 +94,8 @@ function decisionAt(words: Int32Array, at: number, rule: RuleOf | undefined): De
   if (masquerade !== undefined) d.masquerade = masquerade;
   if (words[at + Word.MASQUERADE] === Masquerade.KEPT) d.clientKept = true;
   if ((flags & Flag.RETURN) !== 0) d.returns = true;
+  if ((flags & Flag.TO_PROXY) !== 0) d.toProxy = true;
+  if (family !== 0 && (words[at + Word.KEY + META] & ZONE) === MESH_ZONE) d.fromProxy = true;
   if (words[at + Word.EGRESS] > 0) d.egress = policyVerdict(words[at + Word.EGRESS], rule);
   if (words[at + Word.INGRESS] > 0) d.ingress = policyVerdict(words[at + Word.INGRESS], rule);
   d.bridged = (flags & Flag.BRIDGED) !== 0;

@@ -92,6 +92,12 @@ const STAGES: Readonly<Record<StageId, StageEntry>> = {
     text: words.holdText,
   },
   [StageId.RECHECK_POLICY]: { name: "recheck-policy", hook: "", text: words.recheckText },
+  [StageId.STEER_TO_MESH]: {
+    name: "steer-to-mesh",
+    hook: "mangle PREROUTING TPROXY",
+    detail: words.meshDetail,
+    text: words.meshText,
+  },
   [StageId.CLAMP_MSS]: {
     name: "clamp-mss",
     hook: "mangle FORWARD TCPMSS",

@@ -5,6 +5,8 @@ import {
   FtpDetail,
   FtpDid,
   HoldDetail,
+  MeshDetail,
+  MeshWay,
   MssDetail,
   NeighborDetail,
   TunnelDetail,
@@ -112,7 +114,8 @@ export function trackText(step: Step): string {
   const reply = step.ctDirection === "reply" ? " reply" : "";
   const known = step.translated ? translations(step, step.from, step.to) : [];
   const stored = known.length === 0 ? "" : `, known translation ${known.join(", ")}`;
-  return `${step.hook} ${step.ctState ?? "UNTRACKED"}${reply}${stored}`;
+  const opener = step.fromProxy === true ? ", of the mesh proxy in its client's name" : "";
+  return `${step.hook} ${step.ctState ?? "UNTRACKED"}${reply}${stored}${opener}`;
 }
 
 export function backendText(step: Step): string {
@@ -123,7 +126,8 @@ export function backendText(step: Step): string {
 export function routeText(step: Step): string {
   if (step.verdict === "next" && step.bridged) return "stays on the bridge";
   const back = step.returns === true ? " (its client came by that node)" : "";
-  return `routing decision ${step.route ?? "none"}${back}`;
+  const proxy = step.toProxy === true ? " (to the node's mesh proxy)" : "";
+  return `routing decision ${step.route ?? "none"}${back}${proxy}`;
 }
 
 export function filterText(step: Step): string {
@@ -146,6 +150,18 @@ export function masqueradeText(step: Step, before: Step | undefined): string {
   if (changed.length === 0) return `${where}: source kept`;
   if (step.masquerade === undefined) return `${where} ${changed.join(", ")} (the reply tuple was taken)`;
   return words.masquerade(changed.map((each) => each.replace(/^SNAT /, "")).join(", "), step.masquerade);
+}
+
+export function meshDetail(words: Words): Detail {
+  return { way: words[MeshDetail.WAY] === MeshWay.OUTBOUND ? "outbound" : "inbound" };
+}
+
+/** A connection that is the mesh's. */
+export function meshText(step: Step): string {
+  if (step.verdict === "drop") return step.hook;
+  const whose =
+    step.detail?.way === "outbound" ? "a pod of the mesh asks a service of it" : "to a pod of the mesh";
+  return `${step.hook}: ${whose}, given to the node's mesh proxy`;
 }
 
 const CLIENT_KEPT = "client address kept (keepClientAddress), the pod answers by this node";

@@ -17,6 +17,7 @@ import { toHex } from "../frames/bytes.ts";
 import * as build from "../frames/frame-builder.ts";
 import type { OffloadFrame } from "../frames/frame-offload.ts";
 import { Prng } from "../prng.ts";
+import { changeMesh } from "../world/meshed.ts";
 import {
   FABRIC_MTU,
   macOf,
@@ -317,6 +318,7 @@ const CHANGES: readonly ((node: TestNode, random: Prng) => void)[] = [
   ({ tables }) => {
     tables.config.tunnel.keepClients ^= 1;
   },
+  changeMesh,
   ({ tables }) => {
     tables.config.extra.resetRemoved ^= 1;
   },

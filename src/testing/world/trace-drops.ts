@@ -14,6 +14,7 @@ import { superframe } from "../frames/virtio-frames.ts";
 import { CLIENT6, makeDualStack, pathTo6, pod6 } from "./dual-stack.ts";
 import { BROUGHT_BY_STRANGER } from "./kept-clients.ts";
 import { FLOODED } from "./limited-pod.ts";
+import { ofMesh } from "./meshed.ts";
 import { macOf, nodeAddress, prefix, uplinkMacOf, vtepMacOf } from "./test-cluster.ts";
 import { CLIENT, CLIENT_MAC, pathTo } from "./test-fabric.ts";
 import { TestNode, type TestNodeOptions } from "./test-node.ts";
@@ -257,6 +258,7 @@ export const DROPS: Readonly<Partial<Record<ReasonName, DropCase>>> = {
   VXLAN_INNER: tunnel({ inner: new Uint8Array(13) }),
   VXLAN_CONGESTION: tunnel({ tos: 3 }),
   TUNNEL_OUTSIDE_SOURCE: BROUGHT_BY_STRANGER,
+  MESH_PROXY_AWAY: ofMesh(),
   TX_QUEUE_FULL: {
     options: { queue: 4 },
     send: (node) => {

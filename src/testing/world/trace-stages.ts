@@ -4,6 +4,7 @@ import * as conntrack from "../../dataplane/table/connection/conntrack.ts";
 import { fragmentsOf } from "../frames/fragment-frames.ts";
 import * as build from "../frames/frame-builder.ts";
 import { makeDualStack, pathTo6, pod6 } from "./dual-stack.ts";
+import { ofMesh } from "./meshed.ts";
 import { macOf, nodeAddress, uplinkMacOf, vtepMacOf } from "./test-cluster.ts";
 import { CLIENT, CLIENT_MAC, pathTo } from "./test-fabric.ts";
 import { TestNode } from "./test-node.ts";
@@ -211,6 +212,7 @@ export const STAGES: readonly StageCase[] = [
     },
     send: from("pod2", (n) => build.udpFrame(pathTo(n, POD2, CLIENT))),
   },
+  { told: "steer-to-mesh next", ...ofMesh(3) },
   { told: "enter-connection next", send: from("pod2", (n) => build.udpFrame(pathTo(n, POD2, POD3))) },
   { told: "output forward", send: from("pod2", (n) => build.udpFrame(pathTo(n, POD2, POD3))) },
 ];

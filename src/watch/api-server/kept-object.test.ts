@@ -154,6 +154,20 @@ t.test("what a server sends is cut to what a node asks for", async (t) => {
   });
 });
 
+t.test("whether a pod is ready is kept of the mesh's proxies alone", async (t) => {
+  const conditions = [{ type: "Ready", status: "False" }];
+  const received = (namespace: string): object => ({
+    metadata: { name: "a", namespace, labels: { "app.kubernetes.io/name": "podwire-mesh" } },
+    spec: { nodeName: OWN_NODE, containers: [{ name: "main", image: "x" }] },
+    status: { phase: "Running", podIP: "10.0.0.1", podIPs: [{ ip: "10.0.0.1" }], conditions },
+  });
+  const [proxy, other] = ["podwire-system", "default"].map(
+    (namespace) => keptObject(received(namespace) as never, kindNamed("Pod"), OWN_NODE) as Pod,
+  );
+  t.match(proxy.status.conditions, conditions);
+  t.equal(other.status.conditions, undefined);
+});
+
 t.test("of a Node there is what a node asks for: its ranges, its addresses, its taints", async (t) => {
   const spec = {
     podCIDRs: ["10.244.1.0/24"],

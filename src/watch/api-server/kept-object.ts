@@ -8,6 +8,7 @@ import { standardizeAddresses } from "../../kube/fields/addresses.ts";
 import type { KindInfo } from "../../kube/kinds.ts";
 import { decodeCustom, decodeOwn } from "../../kube/manifest/decode.ts";
 import { FieldProblems } from "../../kube/manifest/field-problems.ts";
+import { isMeshProxy } from "../../kube/mesh/mesh-names.ts";
 import type { EndpointSlice, KubeObject, Node, Pod, Service } from "../../kube/objects.ts";
 import { MANAGED_BY_LABEL } from "../../kube/slice-labels.ts";
 import { checkCidr } from "../../kube/validate/names.ts";
@@ -42,15 +43,18 @@ const KEPT: Readonly<Record<string, (object: Fields) => Fields>> = {
     spec: only(spec, ["podCIDR", "podCIDRs", "providerID", "taints"]),
     status: only(status, ["addresses"]),
   }),
-  Pod: ({ spec, status }) => ({
+  Pod: ({ metadata, spec, status }) => ({
     spec: {
-      ...only(spec, ["nodeName", "hostNetwork"]),
+      ...only(spec, ["nodeName", "hostNetwork", "serviceAccountName"]),
       containers: containers(spec, "containers"),
       initContainers: containers(spec, "initContainers").filter(
         ({ restartPolicy }) => restartPolicy === "Always",
       ),
     },
-    status: only(status, ["phase", "podIP", "podIPs", "hostIP"]),
+    status: {
+      ...only(status, ["phase", "podIP", "podIPs", "hostIP"]),
+      ...(isMeshProxy(metadata as Fields) && only(status, ["conditions"])), // whether it is ready, of others nobody asks
+    },
   }),
   Service: ({ spec, status }) => ({ spec, status: only(status, ["loadBalancer"]) }),
   EndpointSlice: ({ addressType, endpoints, ports }) => ({

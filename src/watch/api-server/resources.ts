@@ -1,6 +1,7 @@
 /** The resources of an API server that a node follows. */
 import { GATEWAY_KINDS } from "../../kube/gateway/gateway-kinds.ts";
 import { type KindInfo, kindNamed, qualifiedPlural } from "../../kube/kinds.ts";
+import { AUTHORIZATION_POLICY } from "../../kube/mesh/authorization-policy.ts";
 
 export interface Resource {
   readonly info: KindInfo;
@@ -52,6 +53,12 @@ export function statusResources(kinds: readonly string[]): Resource[] {
     ...GATEWAY_KINDS.map((info) => ofInfo(info, { ...kept, isOptional: true })),
   ];
 }
+
+/** What a node's proxy of the mesh has to know; a cluster may have no policies of that kind. */
+export const MESH_RESOURCES: readonly Resource[] = [
+  ...["Namespace", "EndpointSlice", "Pod"].map((kind) => resource(kind)),
+  ofInfo(AUTHORIZATION_POLICY, { isWhole: true, isOptional: true }),
+];
 
 function resource(kind: string, more: Partial<Resource> = {}): Resource {
   return ofInfo(kindNamed(kind), more);

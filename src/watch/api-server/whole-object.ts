@@ -4,6 +4,7 @@ import { gatewayKinds } from "../../kube/gateway/read-gateway.ts";
 import type { KindInfo } from "../../kube/kinds.ts";
 import { decodeCarried, decodeOwn, isTyped } from "../../kube/manifest/decode.ts";
 import { FieldProblems } from "../../kube/manifest/field-problems.ts";
+import { policyKinds } from "../../kube/mesh/read-policy.ts";
 import type { KubeObject } from "../../kube/objects.ts";
 import { validateObject } from "../../kube/validate/object.ts";
 import type { Received } from "./received.ts";
@@ -15,7 +16,7 @@ export function wholeObject(received: Received, info: KindInfo, hasStatus = fals
   const metadata = { ...kept, ...(hasStatus && { resourceVersion }) };
   const { status, ...rest } = received as Record<string, unknown>;
   const problems = new FieldProblems();
-  const custom = gatewayKinds(apiVersion, kind);
+  const custom = gatewayKinds(apiVersion, kind) ?? policyKinds(apiVersion, kind);
   const value = { ...rest, apiVersion, kind, metadata };
   const object = (
     custom !== undefined

@@ -9,6 +9,7 @@ import { drop } from "../../drop.ts";
 import { DropReason } from "../../drop-reason.ts";
 import { countForScheduler } from "../../packet/count-for-scheduler.ts";
 import { noteVia } from "../../packet/kept-client.ts";
+import * as mesh from "../../packet/mesh.ts";
 import { isNewConnection, type Packet } from "../../packet/packet.ts";
 import { startHelper } from "../../packet/start-helper.ts";
 import * as trackers from "../../protocol/trackers.ts";
@@ -32,7 +33,9 @@ export function enterConnection(pkt: Packet, t: Tables, nowSec: number): Verdict
   const ct = t.conntrack;
   const slot = conntrack.insert(ct, pkt.key, t.scratch.reply, nowSec);
   if (slot < 0) return drop(pkt, t, DropReason.CT_TABLE_FULL);
-  ct.status[slot << 4] |= translationOf(pkt.key, pkt.to) | originOf(pkt, t, slot) | noteVia(pkt, t, slot);
+  const ofProxy = mesh.statusOf(pkt);
+  const origin = ofProxy === 0 ? originOf(pkt, t, slot) : ofProxy; // no helper reads what a proxy carries
+  ct.status[slot << 4] |= translationOf(pkt.key, pkt.to) | origin | noteVia(pkt, t, slot);
   noteDecision(pkt, t, slot);
   trackers.begin(pkt, t, slot, nowSec);
   countForScheduler(pkt, t, slot);

@@ -13,7 +13,8 @@ import * as eth from "../../../wire/link/ethernet.ts";
 import * as vnet from "../../../wire/link/virtio-net.ts";
 import * as tcp from "../../../wire/transport/tcp.ts";
 import { Event } from "../../counters.ts";
-import { begin, type Packet } from "../../packet/packet.ts";
+import { routeToSender } from "../../packet/kept-client.ts";
+import { begin, type Packet, Way } from "../../packet/packet.ts";
 import * as pool from "../../slot-pool.ts";
 import * as tuple from "../../table/connection/tuple.ts";
 import type { Tables } from "../../tables.ts";
@@ -32,8 +33,13 @@ export function makeTcpReset(pkt: Packet, t: Tables): boolean {
   if ((pkt.tcpFlags & tcp.FLAG_ACK) !== 0) {
     if (!build(t, tcp.ack(pkt.view, pkt.l4), 0, tcp.FLAG_RST, pkt.inPort)) return false;
   } else if (!build(t, 0, nextSeq(pkt), tcp.FLAG_RST | tcp.FLAG_ACK, pkt.inPort)) return false;
-  t.scratch.own.traceId = pkt.traceId;
-  t.scratch.own.watchId = pkt.watchId;
+  const { own } = t.scratch;
+  own.traceId = pkt.traceId;
+  own.watchId = pkt.watchId;
+  if (pkt.fromTunnel !== 0 && tuple.zoneOf(pkt.key) !== 0) {
+    own.bridged = Way.RETURN; // by the node that brought the client
+    own.route = routeToSender(pkt, t);
+  }
   return true;
 }
 

@@ -11,7 +11,8 @@ import * as ipv6 from "../../../wire/ip/ipv6.ts";
 import { DropReason } from "../../drop-reason.ts";
 import { isKnownNew } from "../../fast/fast-frame.ts";
 import * as keptClient from "../../packet/kept-client.ts";
-import { CtState, type Packet } from "../../packet/packet.ts";
+import * as mesh from "../../packet/mesh.ts";
+import { CtState, type Packet, Way } from "../../packet/packet.ts";
 import * as transport from "../../packet/transport-checksum.ts";
 import * as trackers from "../../protocol/trackers.ts";
 import * as conntrack from "../../table/connection/conntrack.ts";
@@ -33,8 +34,11 @@ const { NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED } = CtState;
 const { NEXT } = Verdict;
 const { Status } = conntrack;
 const NAT_BITS = Status.SRC_NAT | Status.DST_NAT;
-/** What would reach its receiver as another's: to who came by another node, only that node can answer. */
-const FOREIGN_BITS = NAT_BITS | Status.VIA;
+/** Connections of the mesh's proxy. */
+const MESH_BITS = Status.TO_PROXY | Status.FROM_PROXY;
+/** What would reach its receiver as another's: to who came by another node, or by the proxy, only these can answer. */
+const FOREIGN_BITS = NAT_BITS | Status.VIA | MESH_BITS;
+const UNUSUAL = Status.HELPER | Status.VIA | MESH_BITS;
 
 export function trackConnection(pkt: Packet, t: Tables, nowSec: number): Verdict {
   pkt.stage = StageId.TRACK_CONNECTION;
@@ -96,6 +100,11 @@ function fulfil(pkt: Packet, t: Tables): void {
 function proceed(pkt: Packet, t: Tables, ref: number, nowSec: number): Verdict {
   const ct = t.conntrack;
   const slot = ref >> 1;
+  if ((ref & 1) === 1 && (ct.status[slot << 4] & Status.TO_PROXY) !== 0 && !mesh.isByProxy(pkt, t)) {
+    pkt.ctState = INVALID; // the proxy answers for the endpoint, and nobody else
+    pkt.ctInvalidNat = Status.TO_PROXY;
+    return NEXT;
+  }
   const watched = ct.header[conntrack.H_EVENT_READERS] !== 0;
   const before = watched ? conntrack.visible(ct, slot) : 0;
   const answer = trackers.advance(pkt, t, ref, nowSec);
@@ -114,7 +123,7 @@ function proceed(pkt: Packet, t: Tables, ref: number, nowSec: number): Verdict {
   pkt.ctSlot = slot;
   pkt.ctDir = ref & 1;
   pkt.ctState = (status & Status.SEEN_REPLY) !== 0 ? ESTABLISHED : firstState(status);
-  if ((status & (Status.HELPER | Status.VIA)) !== 0) mark(pkt, t, status);
+  if ((status & UNUSUAL) !== 0) mark(pkt, t, status);
   if ((status & NAT_BITS) !== 0) {
     conntrack.loadTranslated(ct, ref, pkt.key, pkt.to);
     pkt.nat = 1;
@@ -122,10 +131,14 @@ function proceed(pkt: Packet, t: Tables, ref: number, nowSec: number): Verdict {
   return NEXT;
 }
 
-/** Connections that few are of: read by a helper, or brought by another node, to which the pod's packets go back. */
+/**
+ * Connections that few are of: read by a helper, brought by another node, to which the pod's packets go back, or of the
+ * mesh's proxy, to which one direction goes.
+ */
 function mark(pkt: Packet, t: Tables, status: number): void {
   if ((status & Status.HELPER) !== 0) pkt.helper = 1;
   if ((status & Status.VIA) !== 0 && pkt.ctDir !== 0) keptClient.goBack(pkt, t, pkt.ctSlot);
+  if (mesh.goesToProxy(status, pkt.ctDir)) pkt.bridged = Way.MESH;
 }
 
 function firstState(status: number): CtState {
@@ -157,7 +170,7 @@ function relate(pkt: Packet, t: Tables, nowSec: number): Verdict {
   pkt.ctSlot = ref >> 1;
   pkt.ctDir = ref & 1;
   const status = ct.status[(ref >> 1) << 4];
-  if ((status & Status.VIA) !== 0) mark(pkt, t, Status.VIA);
+  if ((status & UNUSUAL) !== 0) mark(pkt, t, status & ~Status.HELPER);
   if ((status & NAT_BITS) === 0) return NEXT;
   // As nf_nat_icmp_reply_translation: the outer addresses become those of the connection's direction, each
   // only when that side is translated; so behind a DNAT every router speaks with the service's address.

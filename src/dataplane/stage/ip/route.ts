@@ -1,7 +1,8 @@
 /**
  * Stage `route` (Linux: ip_route_input, ip_forward). Chooses where the packet goes by its destination after DNAT;
  * a bridged frame whose destination NAT left alone stays on the bridge. Checks TTL and MTU, both of which can
- * only be known now. An answer to a client that another node brought has its route already. Reads routes; drops what
+ * only be known now. An answer to a client that another node brought has its route already, and what is for the mesh's
+ * proxy goes to that. Reads routes; drops what
  * has no way, with the ICMP error a router owes.
  */
 
@@ -13,6 +14,7 @@ import { drop } from "../../drop.ts";
 import { DropReason } from "../../drop-reason.ts";
 import { IcmpRequest, requestFragmentationNeeded, requestIcmp } from "../../packet/icmp-request.ts";
 import * as invalid from "../../packet/invalid-packet.ts";
+import * as mesh from "../../packet/mesh.ts";
 import { CtState, type Packet, Way } from "../../packet/packet.ts";
 import { PortRole } from "../../port.ts";
 import { RouteKind } from "../../spec/routes.ts";
@@ -36,6 +38,7 @@ export function route(pkt: Packet, t: Tables): Verdict {
   const dst = pkt.nat !== 0 ? pkt.to : pkt.key;
   if (pkt.bridged !== 0) {
     if (pkt.bridged === Way.RETURN) return goBack(pkt, t);
+    if (pkt.bridged === Way.MESH) return toProxy(pkt, t);
     if (pkt.nat === 0 || sameDestination(pkt)) return NEXT;
     pkt.bridged = 0;
   }
@@ -74,6 +77,13 @@ function goBack(pkt: Packet, t: Tables): Verdict {
   if (pkt.route >= 0) return forwards(pkt, t, pkt.route);
   requestIcmp(pkt, IcmpRequest.NET_UNREACHABLE);
   return drop(pkt, t, DropReason.NO_ROUTE);
+}
+
+/** Whose connection has no proxy any more learns so at once; not while an agent begins, whose ports are still to come. */
+function toProxy(pkt: Packet, t: Tables): Verdict {
+  if (mesh.lead(pkt, t)) return forwards(pkt, t, pkt.route);
+  if (t.isSettling === 0) requestIcmp(pkt, IcmpRequest.TCP_RESET);
+  return drop(pkt, t, DropReason.MESH_PROXY_AWAY);
 }
 
 function forwards(pkt: Packet, t: Tables, r: number): Verdict {

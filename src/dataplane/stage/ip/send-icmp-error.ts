@@ -17,6 +17,7 @@ import * as vnet from "../../../wire/link/virtio-net.ts";
 import { Event } from "../../counters.ts";
 import { IcmpRequest, WITHHELD } from "../../packet/icmp-request.ts";
 import { routeToSender } from "../../packet/kept-client.ts";
+import * as mesh from "../../packet/mesh.ts";
 import { begin, type Packet, Way } from "../../packet/packet.ts";
 import { completeChecksum } from "../../send/complete-checksum.ts";
 import * as pool from "../../slot-pool.ts";
@@ -61,15 +62,20 @@ export function makeIcmpError(pkt: Packet, t: Tables, nowMs: number): boolean {
   if (pkt.family === 4) emitV4(pkt, t, slot, r);
   else emitV6(pkt, t, slot, r);
   t.scratch.own.route = r;
-  if (tuple.zoneOf(k) !== 0) t.scratch.own.bridged = Way.RETURN;
+  if (mesh.isForAnother(pkt, t)) t.scratch.own.bridged = Way.MESH;
+  else if (tuple.zoneOf(k) !== 0) t.scratch.own.bridged = Way.RETURN;
   t.scratch.own.slot = slot;
   t.counters.events[Event.ICMP_ERRORS]++;
   return true;
 }
 
-/** To the sender; to one that another node brought, by that one: it alone can tell him what he sent. */
+/**
+ * To the sender; to one that another node brought, by that one: it alone can tell him what he sent. And to the mesh's
+ * proxy, if that spoke for him.
+ */
 function wayBack(pkt: Packet, t: Tables): number {
   const k = pkt.key;
+  if (mesh.isForAnother(pkt, t)) return mesh.routeToProxy(t, pkt.family);
   if (tuple.zoneOf(k) !== 0) return routeToSender(pkt, t);
   return pkt.family === 4
     ? routes.lookup4(t.routes, k[SRC3])

@@ -4,6 +4,7 @@
  * addresses, and names in ARP and neighbour discovery no station but itself; router advertisements and redirects are
  * not for pods to make. Nobody beyond the uplink has an address of this node or its pods, and what comes out of the
  * tunnel bears the MAC of the VTEP that sent it. The node's own stack is believed.
+ * The mesh's proxy alone speaks for others, where these are its connections' ends (packet/mesh.ts).
  * Reads the port's owner columns, `stations` where these do not say it, ARP and ND bodies. Drops what is claimed
  * falsely. `antiSpoofing: false` takes all of it away.
  */
@@ -17,6 +18,7 @@ import * as eth from "../../../wire/link/ethernet.ts";
 import { drop } from "../../drop.ts";
 import { DropReason } from "../../drop-reason.ts";
 import { isLinkLocalOf } from "../../packet/link-local.ts";
+import * as mesh from "../../packet/mesh.ts";
 import type { Packet } from "../../packet/packet.ts";
 import { PortRole } from "../../port.ts";
 import * as tuple from "../../table/connection/tuple.ts";
@@ -41,7 +43,10 @@ const MLDV2_REPORT = 143;
 
 export function checkSource(pkt: Packet, t: Tables): Verdict {
   pkt.stage = StageId.CHECK_SOURCE;
-  if (t.config.guard.antiSpoofing === 0) return NEXT;
+  if (t.config.guard.antiSpoofing === 0) {
+    mesh.admit(pkt, t); // its connections have their zone all the same
+    return NEXT;
+  }
   const p = t.ports;
   const port = pkt.inPort;
   if (p.role[port] !== POD || pkt.fromTunnel !== 0) return checkFabric(pkt, t);
@@ -52,7 +57,7 @@ export function checkSource(pkt: Packet, t: Tables): Verdict {
   const k = pkt.key;
   if (pkt.family === 4) {
     if (k[SRC3] === p.owner4[port] || isStationOf(t, port, 0, 0, V4_MAPPED, k[SRC3])) return NEXT;
-    return drop(pkt, t, DropReason.SPOOFED_SOURCE);
+    return mesh.admit(pkt, t) ? NEXT : drop(pkt, t, DropReason.SPOOFED_SOURCE);
   }
   if (pkt.family === 6) return checkV6(pkt, t);
   if (pkt.l3 - pkt.off !== eth.HEADER_LEN) return drop(pkt, t, DropReason.TAGGED_FRAME); // nobody reads behind a tag
@@ -94,7 +99,7 @@ function checkV6(pkt: Packet, t: Tables): Verdict {
     k[SRC1] === p.owner6[o + 1] &&
     k[SRC0] === p.owner6[o];
   if (!owns && !isOwn(t, port, k[SRC0], k[SRC1], k[SRC2], k[SRC3]) && !mayBeNobody(pkt)) {
-    return drop(pkt, t, DropReason.SPOOFED_SOURCE);
+    return mesh.admit(pkt, t) ? NEXT : drop(pkt, t, DropReason.SPOOFED_SOURCE);
   }
   if (pkt.proto === ICMPV6) return checkDiscovery(pkt, t);
   if (pkt.fragment !== 0 && hidesDiscovery(pkt)) return drop(pkt, t, DropReason.SPOOFED_NEIGHBOR);

@@ -78,6 +78,8 @@ export const Status = Object.freeze({
   COUNTED_ACTIVE: 1 << 25, // one of the active ones
   SERVED: 1 << 26, //         ours: a service's endpoint was chosen for it
   VIA: 1 << 27, //            ours: another node brought its client, and gets the answers (column `via`)
+  TO_PROXY: 1 << 28, //       ours: what its client sends goes to the node's mesh proxy, who answers (packet/mesh.ts)
+  FROM_PROXY: 1 << 29, //     ours: that proxy opened it in its client's name, and gets the answers
 } as const);
 const { SEEN_REPLY, ASSURED, CONFIRMED, COUNTED, COUNTED_ACTIVE } = Status;
 

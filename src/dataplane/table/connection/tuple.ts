@@ -6,8 +6,9 @@
  *   meta                  protocol | family << 8 | zone << 16
  *
  * The zone tells connections apart that would have one tuple, since they came by two ways: of what comes by the plain way
- * it is 0, of clients that other nodes' VTEPs bring (packet/kept-client.ts) it says which VTEP. As the kernel's
- * directional zones it is part of the original direction alone: answers are looked up without.
+ * it is 0, of clients that other nodes' VTEPs bring (packet/kept-client.ts) it says which VTEP, of clients in whose names
+ * the mesh's proxy speaks (packet/mesh.ts) that it does. As the kernel's directional zones it is part of the original
+ * direction alone: answers are looked up without.
  *
  * The words stand in a frozen object, of which a file takes those it needs at module level:
  * `const { SRC3, DST3 } = TupleWord;`. V8 then has them as numbers in its code; an imported `const` is loaded each time.
@@ -34,6 +35,8 @@ export const Meta = Object.freeze({
   PROTO: 0xff,
   FAMILY: 0xff00,
   ZONE: 0xffff_0000 | 0,
+  /** The zone of what the node's mesh proxy sends in its clients' names (packet/mesh.ts); no VTEP has it. */
+  MESH_ZONE: 0xffff_0000 | 0,
   V4: 4 << 8,
   V6: 6 << 8,
 } as const);
@@ -46,7 +49,7 @@ export function protoOf(key: Int32Array): number {
   return key[META] & PROTO;
 }
 
-/** Not 0: of a client that a VTEP brought. */
+/** Not 0: of a client that a VTEP brought, or that the mesh's proxy speaks for. */
 export function zoneOf(key: Int32Array): number {
   return key[META] & ZONE;
 }
