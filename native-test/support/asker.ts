@@ -84,7 +84,8 @@ export function startAsker(
   perSec: number,
   ...targets: string[]
 ): Promise<Running> {
-  return lab.startIn(from, ["node", "-e", ASKER, String(perSec), ...targets], /asking/);
+  const [pod, namespace] = from.split(" of ");
+  return lab.startIn(pod, ["node", "-e", ASKER, String(perSec), ...targets], /asking/, namespace);
 }
 
 export async function stopAsker(asker: Running): Promise<Asked> {

@@ -8,6 +8,7 @@ import type { Cluster } from "../cluster/cluster.ts";
 import type { KubeObject, Pod } from "../kube/objects.ts";
 import { AUTOSCALERS } from "./autoscaler-versions.ts";
 import { gatewayResources } from "./custom/gateway-resources.ts";
+import { meshResources } from "./custom/mesh-resources.ts";
 import { followDefinitions } from "./custom-resources.ts";
 import { Discovery, VERSION } from "./discovery.ts";
 import { EVENTS } from "./event-versions.ts";
@@ -101,7 +102,7 @@ export class Api {
   constructor(cluster: Cluster, tokens: Tokens, historyMax?: number, notesOf: NotesOf = () => []) {
     this.#cluster = cluster;
     this.#tokens = tokens;
-    for (const resource of [AUTOSCALERS, EVENTS, ...REVIEWS, ...gatewayResources()])
+    for (const resource of [AUTOSCALERS, EVENTS, ...REVIEWS, ...gatewayResources(), ...meshResources()])
       this.#resources.add(resource);
     this.#unfollow = followDefinitions(cluster.store, this.#resources);
     this.#discovery = new Discovery(this.#resources);

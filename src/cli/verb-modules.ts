@@ -29,6 +29,7 @@ const MODULES: Readonly<Record<string, () => Promise<VerbModule>>> = {
   cp: () => import("./lab/cp.ts"),
   agent: () => import("./agent.ts"),
   gateway: () => import("./gateway.ts"),
+  mesh: () => import("./mesh.ts"),
   dns: () => import("./dns.ts"),
   explain: () => import("./offline/explain.ts"),
   trace: () => import("./observe/trace.ts"),

@@ -46,6 +46,7 @@ export const VERBS: readonly Verb[] = [
   { name: "cp", summary: "copy files into a container, or out of it" },
   { name: "agent", summary: "the data path of one node, in the foreground" },
   { name: "gateway", summary: "Ingresses and Gateways served: the proxy, in the foreground" },
+  { name: "mesh", summary: "pods' connections by mutual TLS: a node's proxy, in the foreground" },
   { name: "dns", summary: "the cluster's DNS, from files, a lab or a cluster" },
   { name: "explain", summary: "what would happen to a packet, and why" },
   { name: "trace", summary: "what does happen to real packets, stage by stage" },

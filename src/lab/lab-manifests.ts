@@ -2,6 +2,7 @@
 // call, in whatever order. What a schema refuses is told with its place in the file.
 import { type CustomVersion, definitionProblems } from "../apiserver/custom/definition.ts";
 import { gatewayResources } from "../apiserver/custom/gateway-resources.ts";
+import { meshResources } from "../apiserver/custom/mesh-resources.ts";
 import { checkProblems, readCustom } from "../apiserver/custom/read.ts";
 import { checkRules } from "../apiserver/custom/rule-check.ts";
 import { schemaProblems } from "../apiserver/custom/validate.ts";
@@ -54,7 +55,7 @@ export function parseForLab(
 function kindsOf(definitions: readonly CustomDefinition[]): CustomKinds {
   let resources: Resource[] | undefined;
   return (apiVersion, kind) => {
-    resources ??= [...gatewayResources(), ...definitions.flatMap(definedBy)];
+    resources ??= [...gatewayResources(), ...meshResources(), ...definitions.flatMap(definedBy)];
     const found = resources.find((each) => each.kind === kind && apiVersionOf(each) === apiVersion);
     if (found?.info === undefined) return undefined;
     return { info: found.info, read: (value, _, problems) => readObject(value, found, problems) };

@@ -57,6 +57,7 @@ function agentConfiguration(t: Topology, node: NodePlan, paths: LabPaths): Recor
     conntrack: t.conntrack,
     dataplane: t.dataplane,
     ...(t.policy === undefined ? {} : { policy: t.policy }),
+    ...(t.mesh?.whenAway === undefined ? {} : { mesh: { whenAway: t.mesh.whenAway } }),
   };
 }
 

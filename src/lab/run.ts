@@ -8,6 +8,7 @@ import { LabError } from "./errors.ts";
 import { LabGateways } from "./gateway/lab-gateways.ts";
 import { startKubernetesApi } from "./kubernetes-api.ts";
 import { Lab, logLine } from "./lab.ts";
+import { LabMesh } from "./mesh/lab-mesh.ts";
 import { LabPrograms } from "./pod/stream/lab-programs.ts";
 import { identify } from "./process/process-table.ts";
 import { serveLab } from "./server.ts";
@@ -56,6 +57,7 @@ export async function runLab(lab: string, program: string, graceMaxMs = GRACE_DE
   fabric.open();
   running.onRepair = (made) => fabric.repaired(made);
   new LabGateways(cluster, topology, logLine).start();
+  new LabMesh(cluster, topology, paths, logLine).start();
   await running.start(new AgentAccess({ topology, paths, api, credentials, log: logLine }));
   running.log(`lab ${lab} is up, pid ${process.pid}`);
 }

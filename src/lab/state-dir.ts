@@ -18,6 +18,8 @@ export interface LabPaths {
   socket: string;
   /** The Kubernetes API's port, certificates and keys. */
   api: string;
+  /** The mesh's authority: its certificate and key. */
+  mesh: string;
   /** Where programs of this machine ask it. */
   apiSocket: string;
   /** How clients reach it. */
@@ -40,6 +42,7 @@ export function labPaths(lab: string): LabPaths {
     state: `${dir}/state.json`,
     socket: `${dir}/lab.sock`,
     api: `${dir}/api.json`,
+    mesh: `${dir}/mesh.json`,
     apiSocket: `${dir}/api.sock`,
     kubeconfig: `${dir}/kubeconfig`,
     dns: `${dir}/dns.sock`,

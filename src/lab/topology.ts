@@ -24,6 +24,7 @@ import {
   SERVICE_DEFAULT,
 } from "../config/lab-addresses.ts";
 import type { LabGatewaySettings } from "../config/lab-gateways.ts";
+import type { LabMeshSettings } from "../config/lab-mesh.ts";
 import { type RawLoadBalancer, readPool } from "../config/load-balancer.ts";
 import { FieldProblems } from "../kube/manifest/field-problems.ts";
 import { LabError } from "./errors.ts";
@@ -49,6 +50,7 @@ export interface LabObject {
     podSecurity?: Record<string, unknown>;
     images?: ImageRule[];
     gateways?: LabGatewaySettings;
+    mesh?: LabMeshSettings;
     dns?: RawLabDns;
     loadBalancer?: RawLoadBalancer;
     nodes?: {
@@ -117,6 +119,7 @@ export interface Topology {
   /** Programs of this machine for images. */
   images?: ImageRule[];
   gateways?: LabGatewaySettings;
+  mesh?: LabMeshSettings;
   /** Its DNS' settings; null: it has none. */
   dns: DnsSettings | null;
   /** Spans of addresses for Services of type LoadBalancer: "192.168.50.240-192.168.50.254". */
@@ -199,12 +202,14 @@ export function planTopology(lab: string, object: LabObject): Topology {
 }
 
 /** What is handed on as it is, if it is there. */
-function given({ policy, podSecurity, images, gateways }: NonNullable<LabObject["spec"]>): Partial<Topology> {
+function given(spec: NonNullable<LabObject["spec"]>): Partial<Topology> {
+  const { policy, podSecurity, images, gateways, mesh } = spec;
   return {
     ...(policy === undefined ? {} : { policy }),
     ...(podSecurity === undefined ? {} : { podSecurity }),
     ...(images === undefined ? {} : { images }),
     ...(gateways === undefined ? {} : { gateways }),
+    ...(mesh === undefined ? {} : { mesh }),
   };
 }
 

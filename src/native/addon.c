@@ -150,6 +150,8 @@ static const struct {
     {"queueDrops", QueueDrops},
     {"ifInfo", IfInfo},
     {"listenTcp", ListenTcp},
+    {"listenTransparent", ListenTransparent},
+    {"openTransparent", OpenTransparent},
     {"openTcp", OpenTcp},
     {"openPty", OpenPty},
     {"resizePty", ResizePty},

@@ -75,6 +75,8 @@ napi_value BoundQueue(napi_env env, napi_callback_info info);
 napi_value QueueDrops(napi_env env, napi_callback_info info);
 napi_value IfInfo(napi_env env, napi_callback_info info);
 napi_value ListenTcp(napi_env env, napi_callback_info info);
+napi_value ListenTransparent(napi_env env, napi_callback_info info);
+napi_value OpenTransparent(napi_env env, napi_callback_info info);
 napi_value OpenTcp(napi_env env, napi_callback_info info);
 napi_value OpenPty(napi_env env, napi_callback_info info);
 napi_value ResizePty(napi_env env, napi_callback_info info);

@@ -99,6 +99,13 @@ export interface Native extends Io, Offload {
    * "::" takes IPv4 connections too. Port 0: one that is free. What it accepts belongs to the namespace as well.
    */
   listenTcp(netns: string, address: string, port: number, backlog: number): number;
+  /**
+   * The same here, of one family alone, for connections to addresses that are not this machine's as well, as nftables'
+   * tproxy gives them. -EPERM: it takes NET_ADMIN.
+   */
+  listenTransparent(address: string, port: number, backlog: number): number;
+  /** A TCP socket for `new Socket({ fd })` and its `connect`, which connects from this address, whoever's it is. */
+  openTransparent(address: string): number;
   /** A TCP socket, for `new Socket({ fd })` and its `connect`: non-blocking, close-on-exec. family: 4 or 6. */
   openTcp(netns: string, family: number): number;
   /** A pseudo-terminal: out[0] its master, non-blocking, out[1] its slave; both close-on-exec. */

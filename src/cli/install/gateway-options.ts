@@ -41,14 +41,18 @@ export function refuseGatewayOptions(own: Command): void {
     throw usageError(`${optionNamed(other)} is a gateway's: give --gateway as well, or leave it out`);
 }
 
-/** What the manifests are made of. */
-export function gatewayInstallation(flags: GatewayFlags, own: Command): GatewayInstallation {
-  const known = ["gateway", ...OF_BOTH, ...OF_GATEWAYS];
+/** Options that say nothing of what one of them prints. */
+export function refuseOthers(own: Command, what: "gateway" | "mesh", known: readonly string[]): void {
   const other = own.options
     .map((each) => each.attributeName())
-    .find((name) => !known.includes(name) && own.getOptionValueSource(name) === "cli");
+    .find((name) => name !== what && !known.includes(name) && own.getOptionValueSource(name) === "cli");
   if (other !== undefined)
-    throw usageError(`${optionNamed(other)} is of agents, and --gateway prints none: leave it out`);
+    throw usageError(`${optionNamed(other)} is of agents, and --${what} prints none: leave it out`);
+}
+
+/** What the manifests are made of. */
+export function gatewayInstallation(flags: GatewayFlags, own: Command): GatewayInstallation {
+  refuseOthers(own, "gateway", [...OF_BOTH, ...OF_GATEWAYS]);
   const isOwnPlace = own.getOptionValueSource("namespace") === "cli";
   return {
     image: flags.image,

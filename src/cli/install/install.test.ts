@@ -15,6 +15,7 @@ import { CONFLIST } from "./cni-network.ts";
 import { gatewayManifests } from "./gateway-manifests.ts";
 import { addGateway, gatewayInstallation, refuseGatewayOptions } from "./gateway-options.ts";
 import { installManifests } from "./manifests.ts";
+import { meshManifests } from "./mesh-manifests.ts";
 import { addPlace, addSettings, type InstallFlags, installation } from "./options.ts";
 import { uninstallManifests } from "./uninstall-manifests.ts";
 
@@ -266,6 +267,23 @@ t.test("the API server is the one that kubectl asks, if nodes can ask it too", a
     /^note: https:\/\/127\.0\.0\.1:6443 of your kubeconfig is this machine's alone: agents ask KUBERNETES/,
   );
 });
+
+t.test(
+  "a mesh's proxies are objects that an API server takes, with an account that may ask for certificates",
+  async (t) => {
+    const text = meshManifests("registry.example/podwire:0.1.0");
+    const objects = objectsOf(text);
+    t.same(
+      parseManifests([{ file: "mesh.yaml", text }], { carries: true }).map(({ object }) => object.kind),
+      ["Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "ConfigMap", "DaemonSet"],
+    );
+    const { template } = objects.DaemonSet.spec;
+    t.equal(template.spec.containers[0].image, "registry.example/podwire:0.1.0");
+    t.equal(template.spec.serviceAccountName, objects.ServiceAccount.metadata.name);
+    t.same(objects.ClusterRole.rules.at(-1).verbs, ["create", "get"]);
+    t.same(template.spec.volumes[1].configMap, { name: "podwire-mesh-ca" });
+  },
+);
 
 t.test("the image has what its launcher runs", async (t) => {
   const [, programs = ""] = /^programs=\((.*)\)$/m.exec(page("scripts/image")) ?? [];

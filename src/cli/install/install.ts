@@ -8,8 +8,10 @@ import {
   type GatewayFlags,
   gatewayInstallation,
   refuseGatewayOptions,
+  refuseOthers,
 } from "./gateway-options.ts";
 import { installManifests } from "./manifests.ts";
+import { meshManifests } from "./mesh-manifests.ts";
 import { addPlace, addSettings, checkPrint, installation } from "./options.ts";
 
 const HELP = `
@@ -19,12 +21,17 @@ What comes before and after, the end of kube-proxy among it: docs/install.md.`;
 export function register(program: Command): void {
   const command = program
     .command("install")
-    .description("manifests that make podwire the network of a cluster, or its gateway");
+    .description("manifests that make podwire the network of a cluster, its gateway, or its mesh");
   addGateway(addSettings(addPlace(command)))
+    .option("--mesh", "the mesh's proxies instead: a DaemonSet beside it, in podwire-system (docs/mesh.md)")
     .addHelpText("after", HELP)
-    .action(async (flags: GatewayFlags, own: Command) => {
+    .action(async (flags: GatewayFlags & { mesh?: boolean }, own: Command) => {
       checkPrint(flags, "install");
-      if (flags.gateway === true) await print(gatewayManifests(gatewayInstallation(flags, own)));
+      if (flags.mesh === true) {
+        refuseGatewayOptions(own);
+        refuseOthers(own, "mesh", ["print", "image"]);
+        await print(meshManifests(flags.image));
+      } else if (flags.gateway === true) await print(gatewayManifests(gatewayInstallation(flags, own)));
       else {
         refuseGatewayOptions(own);
         await print(installManifests(installation(flags)));

@@ -41,7 +41,7 @@ export interface Door {
   readonly isDraining: boolean;
   taken(request: ClientRequest, port: Port): void;
   /** A request that was none. */
-  refused(refused: RefusedRequest): void;
+  refused(refused: RefusedRequest, port: Port): void;
 }
 
 /** A port that is open. */

@@ -189,7 +189,7 @@ export class Http1Connection implements Timed, Http1Way {
 
   #refuse(status: number, why: string): void {
     const text = `${statusLine(status, "")}Connection: close\r\nContent-Length: 0\r\n\r\n`;
-    this.door.refused({ status, why, client: this.peer.text, port: this.port.number });
+    this.door.refused({ status, why, client: this.peer.text, port: this.port.number }, this.port);
     this.out.add(text);
     this.#end();
   }

@@ -14,6 +14,7 @@ import type { Timed } from "../sweep.ts";
 import type { Door, Port } from "./door.ts";
 import type { Peer } from "./http1-request.ts";
 import { Http2Request, type Traffic } from "./http2-request.ts";
+import type { Refusal } from "./request-head.ts";
 
 const RESETS_MAX = 200; // within RESET_MS, of streams that had no answer yet
 const RESET_MS = 10_000;
@@ -98,7 +99,7 @@ export class Http2Connection implements Timed {
     stream.on("close", () => this.#closed(request));
     const refusal = request.refusal;
     if (refusal !== undefined) {
-      this.#door.refused({ ...refusal, client: this.#peer.text, port: this.#port.number });
+      this.#refused(refusal);
       request.respond(refusal.status, "", [], 0);
       request.end([]);
       return;
@@ -132,8 +133,12 @@ export class Http2Connection implements Timed {
   #sendAway(why: string): void {
     if (this.#isSentAway) return;
     this.#isSentAway = true;
-    this.#door.refused({ status: 0, why, client: this.#peer.text, port: this.#port.number });
+    this.#refused({ status: 0, why });
     this.#session.goaway(ENHANCE_YOUR_CALM);
     this.#session.destroy();
+  }
+
+  #refused(refusal: Refusal): void {
+    this.#door.refused({ ...refusal, client: this.#peer.text, port: this.#port.number }, this.#port);
   }
 }

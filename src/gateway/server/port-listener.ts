@@ -4,14 +4,13 @@ import { createServer, type Server, type Socket } from "node:net";
 import { type SecureContext, TLSSocket } from "node:tls";
 import { formatIp, parseIp } from "../../base/ip.ts";
 import type { Begun } from "../l4/tcp-front.ts";
-import { asLent, asStream, kept, takeFrom } from "../lent-socket.ts";
+import { asLent } from "../lent-socket.ts";
 import type { Door, Port } from "./door.ts";
 import { Http1Connection } from "./http1-connection.ts";
 import type { Peer } from "./http1-request.ts";
 import { Http2Connection } from "./http2-connection.ts";
+import { openPlain } from "./plain-connection.ts";
 
-const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n");
-const PREFACE_LEAST = 4; // bytes that no other method begins with
 const V4_MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
 
 export interface Secrets {
@@ -85,39 +84,8 @@ export class PortListener {
     else this.#plain(socket, peerOf(socket));
   }
 
-  /** HTTP/2 without TLS begins with its preface (prior knowledge). */
   #plain(socket: Socket, peer: Peer): void {
-    const { sweep, limits } = this.#door;
-    const waiting = {
-      deadlineMs: performance.now() + limits.headerSec * 1000,
-      sweepAt: -1,
-      expired: () => socket.destroy(),
-      drain: () => socket.destroy(),
-    };
-    const over = (): void => {
-      sweep.delete(waiting);
-      this.#connections.delete(waiting);
-    };
-    const first = (bytes: Buffer): void => {
-      over();
-      for (const event of ["end", "error"]) socket.removeAllListeners(event);
-      asStream(socket);
-      if (isPreface(bytes)) {
-        if (socket.readableFlowing === true) socket.pause();
-        socket.unshift(kept(bytes)); // the session takes it from there
-        this.#keep(new Http2Connection(socket, peer, this.port, this.#door), socket);
-        return;
-      }
-      const connection = new Http1Connection(socket, peer, this.port, this.#door);
-      this.#keep(connection, socket);
-      connection.push(bytes);
-    };
-    sweep.add(waiting);
-    this.#connections.add(waiting);
-    takeFrom(socket, first);
-    socket.on("end", () => socket.end());
-    socket.on("error", () => socket.destroy());
-    socket.on("close", over);
+    openPlain(socket, peer, this.port, this.#door, this.#connections);
   }
 
   #secure(socket: Socket, peer: Peer): void {
@@ -168,11 +136,6 @@ export class PortListener {
     this.#connections.add(connection);
     socket.on("close", () => this.#connections.delete(connection));
   }
-}
-
-function isPreface(first: Buffer): boolean {
-  const length = Math.min(first.length, PREFACE.length);
-  return length >= PREFACE_LEAST && first.compare(PREFACE, 0, length, 0, length) === 0;
 }
 
 function peerOf(socket: Socket): Peer {

@@ -10,6 +10,8 @@ export interface Way {
   readonly isHttp2: boolean;
   /** Undefined: no TLS. */
   readonly tls: BackendTls | undefined;
+  /** Left out: as the machine connects. "10.0.0.1:80"; it connects yet. */
+  open?(text: string): Socket;
 }
 
 export interface BackendTls {
@@ -24,7 +26,8 @@ export interface BackendTls {
 }
 
 /** `text`: "10.0.0.1:80", "[fd00::1]:80", "example.com:80". */
-export function dial(text: string, { tls, isHttp2 }: Way): Socket | TLSSocket {
+export function dial(text: string, { tls, isHttp2, open }: Way): Socket | TLSSocket {
+  if (open !== undefined) return open(text);
   const colon = text.lastIndexOf(":");
   const host = text.slice(0, colon).replace(/^\[|\]$/g, "");
   const port = Number(text.slice(colon + 1));

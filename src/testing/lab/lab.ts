@@ -49,6 +49,7 @@ export interface LabSpec {
   podSecurity?: object;
   images?: { match: string; run: string[] }[];
   loadBalancer?: object;
+  mesh?: object;
   /** Left out: the lab has no DNS, so that its pods and Services are those of the test. */
   dns?: object;
   objects?: object[];
@@ -114,6 +115,7 @@ export class TestLab {
         ...(podSecurity === undefined ? {} : { podSecurity }),
         ...(images === undefined ? {} : { images }),
         ...(loadBalancer === undefined ? {} : { loadBalancer }),
+        ...(spec.mesh === undefined ? {} : { mesh: spec.mesh }),
         dns: spec.dns ?? { enabled: false },
         manifests: ["objects.json"],
       },
@@ -148,8 +150,14 @@ export class TestLab {
   }
 
   /** A program that runs beside the test in a workload's network; it ends with the lab at the latest. */
-  async startIn(workload: string, command: readonly string[], ready: RegExp): Promise<Running> {
-    const running = await start([PODWIRE, "--lab", this.name, "exec", workload, "--", ...command], ready);
+  async startIn(
+    workload: string,
+    command: readonly string[],
+    ready: RegExp,
+    namespace = "default",
+  ): Promise<Running> {
+    const words = ["exec", "-n", namespace, workload, "--", ...command];
+    const running = await start([PODWIRE, "--lab", this.name, ...words], ready);
     this.running.push(running);
     return running;
   }

@@ -42,7 +42,7 @@ export const SUBJECTS: Subjects = {
     files: `services service-* packed-services words-text split-services choose-backend session-affinity affinity
       endpoint-load claims
       masquerade translate reset-removed host-rules node health-checks packet-flow own-node-ports update kube-proxy-rows
-      load-balancer* announced announcements address-span e2e-load-balancer
+      load-balancer* announced announcements mesh mesh-origin e2e-mesh-steering address-span e2e-load-balancer
       e2e-service e2e-node-port e2e-packetflow e2e-rolling e2e-update e2e-workloads health syn-flood`,
   },
   ipvs: {
@@ -148,6 +148,10 @@ export const SUBJECTS: Subjects = {
       same-as-evaluator carried-out gateway-workers log-writer lent-socket request-counts
       proxy-protocol client-hello backend-identity tcp-front udp-front streams
       status-writes lease status-keeper node-parser lab-gateways e2e-gateway e2e-gateway-protocols real-gateway`,
+  },
+  mesh: {
+    what: "connections of pods by mutual TLS: identities, policies, the node's proxy",
+    files: "authorization* mesh-* *identities spiffe lab-mesh e2e-mesh*",
   },
   tables: {
     what: "objects in rows, as kubectl prints them, judged by a real API server",

@@ -25,6 +25,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   observe: ["dataplane"],
   dns: ["kube", "config", "watch", "observe"],
   gateway: ["wire", "kube", "config", "watch", "l7", "observe"],
+  mesh: ["native", "kube", "config", "watch", "l7", "observe", "gateway"],
   kubeproxy: ["dataplane", "kube", "config", "observe"],
   calico: ["kube", "config"],
   api: ["wire", "dataplane", "watch", "compile", "plane", "capture", "observe", "kubeproxy"],
@@ -63,7 +64,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       "api",
       "offline",
     ],
-    ...["lab", "agent", "dns", "l7", "gateway"],
+    ...["lab", "agent", "dns", "l7", "gateway", "mesh"],
   ],
 };
 

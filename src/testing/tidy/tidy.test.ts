@@ -85,6 +85,11 @@ const UNUSED: UnusedRules = {
     "src/apiserver/stream/spdy/session.ts#SpdyStream._write": "as above",
     "src/apiserver/stream/spdy/session.ts#SpdyStream._final": "as above",
     "src/apiserver/stream/spdy/session.ts#SpdyStream._destroy": "as above",
+    "src/kube/mesh/authorization-policy.ts#PolicySource.notPrincipals":
+      "read by its name: l7/mesh/policy-rule.ts",
+    "src/kube/mesh/authorization-policy.ts#PolicySource.notNamespaces": "as above",
+    "src/kube/mesh/authorization-policy.ts#PolicyOperation.notHosts": "as above",
+    "src/kube/mesh/authorization-policy.ts#PolicyOperation.notMethods": "as above",
     "src/lab/pod/stream/terminal.ts#Terminal._read": "as above",
     "src/lab/pod/stream/terminal.ts#Terminal._write": "as above",
     "src/lab/pod/stream/terminal.ts#Terminal._destroy": "as above",

@@ -61,8 +61,10 @@ const BUSYBOX = /^(?:busybox|alpine)$/;
 
 /** The image of `podwire gateway`. */
 export const GATEWAY_IMAGE = "podwire/gateway";
+/** The image of `podwire mesh`. */
+export const MESH_IMAGE = "podwire/mesh";
 /** Images of podwire's own whose program is this very command line. */
-const OWN_COMMANDS: Readonly<Record<string, string>> = { [GATEWAY_IMAGE]: "gateway" };
+const OWN_COMMANDS: Readonly<Record<string, string>> = { [GATEWAY_IMAGE]: "gateway", [MESH_IMAGE]: "mesh" };
 
 const PODWIRE = /^(?:docker\.io\/)?podwire\//;
 
