@@ -1,6 +1,6 @@
 // What the plane does of a mesh, with real programs: connections of meshed pods go by the node's proxy, here a relay of
-// 30 lines, to the other node's and on to the endpoint, which sees its client's address; policies, conntrack, trace and the
-// agent's answers to the proxy go on to work.
+// 30 lines, to the other node's and on to the endpoint, which sees its client's address; policies, conntrack, trace and
+// the agent's answers to the proxy go on to work.
 import t, { type Test } from "tap";
 import { cannotRun, PODWIRE, TestLab } from "../../src/testing/lab/lab.ts";
 import { client, HTTP_PORT, NODE_PORT, pod, service } from "../../src/testing/lab/objects.ts";

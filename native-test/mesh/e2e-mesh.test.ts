@@ -1,5 +1,5 @@
-// A lab's mesh, as programs see it: pods of a labelled namespace reach each other by mutual TLS between the nodes, as whom
-// they are, with their own addresses; policies decide by identity; certificates are renewed under way.
+// A lab's mesh, as programs see it: pods of a labelled namespace reach each other by mutual TLS between the nodes, as
+// whom they are, with their own addresses; policies decide by identity; certificates are renewed under way.
 import t from "tap";
 import { fabricNetns } from "../../src/lab/net/names.ts";
 import { cannotRun, TestLab } from "../../src/testing/lab/lab.ts";

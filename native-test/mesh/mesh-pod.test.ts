@@ -1,5 +1,5 @@
-// `podwire mesh` in a pod of its own, with a router in place of the plane that gives it what comes from a client and from a
-// server: connections to any address and port are taken, and the server sees the client's address. Both families.
+// `podwire mesh` in a pod of its own, with a router in place of the plane that gives it what comes from a client and from
+// a server: connections to any address and port are taken, and the server sees the client's address. Both families.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
@@ -90,7 +90,8 @@ t.test("a proxy in a pod", { skip, timeout: 120_000 }, async (t) => {
     run([
       ...spaces.command("client", process.execPath),
       "-e",
-      `const s=require('node:net').connect({host:'${host}',port:${port},allowHalfOpen:true},()=>s.end(Buffer.alloc(${bytes})));` +
+      `const s=require('node:net').connect({host:'${host}',port:${port},allowHalfOpen:true},` +
+        `()=>s.end(Buffer.alloc(${bytes})));` +
         "s.on('data',d=>process.stdout.write(d));s.on('error',e=>process.stdout.write(e.code))",
     ]);
 

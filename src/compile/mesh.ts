@@ -1,6 +1,7 @@
 // The mesh as one node's plane has to know it: which addresses are pods of meshed namespaces, on whatever node, and which
 // pod of this node is its proxy. A change looks at the pods that changed, and at a namespace's when its label did;
-// while no namespace is meshed, at none. The proxies themselves are of no mesh: what they send and get is carried by nobody.
+// while no namespace is meshed, at none. The proxies themselves are of no mesh: what they send and get is carried by
+// nobody.
 import { formatIp, type Ip, parseIp } from "../base/ip.ts";
 import type { MeshUpdate } from "../dataplane/spec/mesh.ts";
 import { isMeshed, isMeshProxy, MESH_NAMESPACE } from "../kube/mesh/mesh-names.ts";

@@ -24,7 +24,8 @@ t.test("all that is wrong is told, a line each", async (t) => {
       [/unknown field "tls"/],
     ],
     [
-      "{ source: { kubernetes: {} }, nodeName: a, identities: { directory: /c }, hbonePort: 15001, metrics: { port: 1, address: x } }",
+      "{ source: { kubernetes: {} }, nodeName: a, identities: { directory: /c }, hbonePort: 15001, " +
+        "metrics: { port: 1, address: x } }",
       [/metrics\.address/, /capturePort.*is hbonePort, too/],
     ],
     [

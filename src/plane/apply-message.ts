@@ -75,13 +75,9 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
       setRoutes(t, message);
       return;
     case "services":
-      serviceChange.update(t.services, message.update);
-      return;
     case "endpoints":
-      addPart(t.services, message.part);
-      return;
     case "complete":
-      beginDrop(t.services);
+      changeServices(t, message);
       return;
     case "conntrack":
       for (const [word, value] of message.words) t.conntrack.header[word] = value;
@@ -94,6 +90,15 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
       return;
     case "stop": // the thread's own
   }
+}
+
+function changeServices(
+  { services }: Tables,
+  message: Extract<PlaneMessage, { type: "services" | "endpoints" | "complete" }>,
+): void {
+  if (message.type === "services") serviceChange.update(services, message.update);
+  else if (message.type === "endpoints") addPart(services, message.part);
+  else beginDrop(services);
 }
 
 function followMesh(

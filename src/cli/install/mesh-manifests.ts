@@ -17,7 +17,8 @@ export function meshManifests(image: string): string {
   return HEAD + [NAMESPACE, ACCOUNT, ROLE, BINDING, CONFIGURATION, daemonSet(quoted(image))].join("---\n");
 }
 
-const HEAD = `# The proxies of podwire's mesh, one a node, for namespaces with the label podwire.dev/mesh: enabled. Printed by
+const HEAD = `# The proxies of podwire's mesh, one a node, for namespaces with the label podwire.dev/mesh: enabled.
+# Printed by
 #   podwire install --mesh --print
 # Two things come from elsewhere: whom to trust, as ${MESH_CA_KEY} of a ConfigMap ${MESH_CA_MAP} beside these, and who
 # approves and signs CertificateSigningRequests of signerName podwire.dev/mesh-workload: a lab has both, a cluster has

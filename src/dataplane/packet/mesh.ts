@@ -6,13 +6,13 @@
  *              TO_PROXY                             FROM_PROXY
  *
  * A connection TO_PROXY is decided about as any: endpoint, policies, entry. Its packets then go to the proxy's port with
- * the addresses that they have after that, and the proxy answers as the endpoint. One FROM_PROXY the proxy opens to a pod of
- * this node in the client's name; the pod's answers go back to the proxy's port. Both are decided by a connection's first
- * packet and stand in its status, where two bits lead packets away from the common path that is asked about anyway.
+ * the addresses that they have after that, and the proxy answers as the endpoint. One FROM_PROXY the proxy opens to a pod
+ * of this node in the client's name; the pod's answers go back to the proxy's port. Both are decided by a connection's
+ * first packet and stand in its status, where two bits lead packets away from the common path that is asked about anyway.
  *
  * From the proxy's port another's name is believed for these two alone, and only of TCP: who answers is known by the
- * connection, who opens one does so to a pod of the mesh. What it opens has a zone of its own in its original tuple, since
- * the client may have sent the same one by itself.
+ * connection, who opens one does so to a pod of the mesh. What it opens has a zone of its own in its original tuple,
+ * since the client may have sent the same one by itself.
  */
 import { Protocol } from "../../base/protocols.ts";
 import * as tcp from "../../wire/transport/tcp.ts";

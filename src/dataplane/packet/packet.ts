@@ -40,8 +40,8 @@ export const Masquerade = Object.freeze({
 } as const);
 
 /**
- * How a packet goes on: as routes say, at layer 2, back to the VTEP that its client came by, by the route it has, or to the
- * node's mesh proxy, whatever its destination.
+ * How a packet goes on: as routes say, at layer 2, back to the VTEP that its client came by, by the route it has, or to
+ * the node's mesh proxy, whatever its destination.
  */
 export const Way = Object.freeze({ ROUTED: 0, BRIDGED: 1, RETURN: 2, MESH: 3 } as const);
 

@@ -1,6 +1,6 @@
-// Who may reach a workload of the mesh, by AuthorizationPolicies alone: DENY before ALLOW; where one policy of ALLOW means
-// a workload, what none of them allows is denied; AUDIT is told and decides nothing. A policy that cannot be judged by
-// denies all to whom it means: what it was to forbid is not known.
+// Who may reach a workload of the mesh, by AuthorizationPolicies alone: DENY before ALLOW; where one policy of ALLOW
+// means a workload, what none of them allows is denied; AUDIT is told and decides nothing. A policy that cannot be judged
+// by denies all to whom it means: what it was to forbid is not known.
 
 import { labelValue } from "../../kube/labels.ts";
 import type { AuthorizationPolicy, PolicyAction } from "../../kube/mesh/authorization-policy.ts";

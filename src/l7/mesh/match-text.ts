@@ -1,4 +1,5 @@
-// Values of an AuthorizationPolicy as texts are compared with them: "abc", "abc*", "*abc", and "*", which is any that is there.
+// Values of an AuthorizationPolicy as texts are compared with them: "abc", "abc*", "*abc", and "*", which is any that is
+// there.
 
 export type TextTest = (text: string) => boolean;
 

@@ -1,5 +1,5 @@
-// The mesh's authority of a lab: a key of its own, apart from the Kubernetes API's, kept with the lab's state. What it signs
-// are identities of workloads (X.509-SVIDs: SPIFFE's X509-SVID.md), and for whom, its caller has decided.
+// The mesh's authority of a lab: a key of its own, apart from the Kubernetes API's, kept with the lab's state. What it
+// signs are identities of workloads (X.509-SVIDs: SPIFFE's X509-SVID.md), and for whom, its caller has decided.
 import { randomBytes, webcrypto } from "node:crypto";
 import { TRUST_DOMAIN } from "../../kube/mesh/mesh-names.ts";
 import { spiffeId, type Workload } from "../../kube/mesh/spiffe.ts";

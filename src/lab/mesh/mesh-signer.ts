@@ -1,5 +1,6 @@
-// Who signs the identities of a mesh in a lab: requests of a proxy for pods of its own node are approved and signed, others
-// are denied, and say why. Only the proxies' account may ask, and the token by which it asked says which pod it was.
+// Who signs the identities of a mesh in a lab: requests of a proxy for pods of its own node are approved and signed,
+// others are denied, and say why. Only the proxies' account may ask, and the token by which it asked says which pod it
+// was.
 import type { Cluster } from "../../cluster/cluster.ts";
 import { timeText } from "../../cluster/event-recorder.ts";
 import {

@@ -1,5 +1,5 @@
-// CertificateSigningRequests that nobody needs any more go, as kube-controller-manager's csrcleaner has it: pending ones after
-// a day, decided ones after an hour, issued ones when what was issued is out of date.
+// CertificateSigningRequests that nobody needs any more go, as kube-controller-manager's csrcleaner has it: pending ones
+// after a day, decided ones after an hour, issued ones when what was issued is out of date.
 import { X509Certificate } from "node:crypto";
 import type { Cluster } from "../../cluster/cluster.ts";
 import { conditionsOf, type SigningRequest } from "../../kube/validate/signing/signing-request.ts";

@@ -1,8 +1,8 @@
 // How connections of any address and port come to one listening socket: nftables marks TCP that comes by the pod's device
 // and is not for the proxy itself, and gives what is new of it to that socket (tproxy), whose own address is then the
-// one that the client asked for; what is marked is delivered here whatever its address (a rule and a table of routes). Marked, and
-// not all that comes: the kernel would answer ARP for everybody. All of it is in the pod's network namespace and goes
-// with it; it is made anew at each start.
+// one that the client asked for; what is marked is delivered here whatever its address (a rule and a table of routes).
+// Marked, and not all that comes: the kernel would answer ARP for everybody. All of it is in the pod's network namespace
+// and goes with it; it is made anew at each start.
 import { spawnSync } from "node:child_process";
 import { networkInterfaces } from "node:os";
 import { PodwireError } from "../../base/errors.ts";

@@ -1,5 +1,5 @@
-// The server's side: connections to pods of this node, from other proxies, from pods of the same node, and from whoever is
-// not in the mesh. Who asks is known by a certificate, by this node's word for its own pods' addresses, or not at all;
+// The server's side: connections to pods of this node, from other proxies, from pods of the same node, and from whoever
+// is not in the mesh. Who asks is known by a certificate, by this node's word for its own pods' addresses, or not at all;
 // policies judge; then the pod is connected to from the client's own address.
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";

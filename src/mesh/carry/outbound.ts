@@ -1,6 +1,6 @@
-// The client's side: a connection of a pod of this node, as the plane has given it when the endpoint was chosen: carried to
-// the proxy of the endpoint's node, with the client's certificate. What nobody can carry is refused, or goes on plain where
-// the configuration says so: from the proxy's own address then.
+// The client's side: a connection of a pod of this node, as the plane has given it when the endpoint was chosen: carried
+// to the proxy of the endpoint's node, with the client's certificate. What nobody can carry is refused, or goes on plain
+// where the configuration says so: from the proxy's own address then.
 import { connect, type Socket } from "node:net";
 import { formatIp } from "../../base/ip.ts";
 import { type Place, placeText } from "../hbone/connect-head.ts";

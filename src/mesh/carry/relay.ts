@@ -1,5 +1,6 @@
-// Two connections made one, of which one may be a stream of HTTP/2: bytes both ways, each as fast as its reader takes them.
-// An end that says no more is told to the other (half-close); a reset, an error and long silence end both, as a reset.
+// Two connections made one, of which one may be a stream of HTTP/2: bytes both ways, each as fast as its reader takes
+// them. An end that says no more is told to the other (half-close); a reset, an error and long silence end both, as a
+// reset.
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 

@@ -1,6 +1,7 @@
-// Connections to the proxies of other nodes: TLS 1.3 with the certificate of the client's identity, to a server that shows
-// the endpoint's; within it HTTP/2, where each connection of a pod is a stream (HBONE). Sessions are shared by what has
-// both identities in common; a renewed certificate is shown by new sessions, and old ones go on until their streams end.
+// Connections to the proxies of other nodes: TLS 1.3 with the certificate of the client's identity, to a server that
+// shows the endpoint's; within it HTTP/2, where each connection of a pod is a stream (HBONE). Sessions are shared by what
+// has both identities in common; a renewed certificate is shown by new sessions, and old ones go on until their streams
+// end.
 import { randomBytes } from "node:crypto";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from "node:http2";
 import { connect as connectTls } from "node:tls";

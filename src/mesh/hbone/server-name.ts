@@ -1,5 +1,5 @@
-// The name that TLS asks a peer for: an identity as a host name, ACCOUNT.NAMESPACE.sa.TRUST-DOMAIN, by which the proxy of a
-// node knows which of its pods' certificates to show.
+// The name that TLS asks a peer for: an identity as a host name, ACCOUNT.NAMESPACE.sa.TRUST-DOMAIN, by which the proxy of
+// a node knows which of its pods' certificates to show.
 import { readSpiffeId, spiffeId } from "../../kube/mesh/spiffe.ts";
 
 const LENGTH_MAX = 253; // RFC 6066 §3: a host name

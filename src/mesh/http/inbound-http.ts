@@ -1,5 +1,5 @@
-// Connections to pods of this node that carry requests: each is judged by the policies, and goes to the pod from the client's
-// own address. Reading, writing and pools are the gateway's.
+// Connections to pods of this node that carry requests: each is judged by the policies, and goes to the pod from the
+// client's own address. Reading, writing and pools are the gateway's.
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";

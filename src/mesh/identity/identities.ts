@@ -1,6 +1,6 @@
-// Certificates of the identities of a node's pods, from a signer of the Kubernetes API (certificates.k8s.io). Keys are made
-// here and do not leave this process. A certificate is renewed when two thirds of its life are over; until the next one is
-// there the old one is shown.
+// Certificates of the identities of a node's pods, from a signer of the Kubernetes API (certificates.k8s.io). Keys are
+// made here and do not leave this process. A certificate is renewed when two thirds of its life are over; until the next
+// one is there the old one is shown.
 import { readFileSync } from "node:fs";
 import { PodwireError } from "../../base/errors.ts";
 import { ApiConnection } from "../../watch/api-server/connection.ts";

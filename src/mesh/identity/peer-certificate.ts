@@ -1,5 +1,5 @@
-// Who the other end of TLS is, by its certificate (X.509-SVID): exactly one URI among its names, which is the identity of a
-// workload of our trust domain; and the signature and the dates, as OpenSSL has judged them. A certificate that a
+// Who the other end of TLS is, by its certificate (X.509-SVID): exactly one URI among its names, which is the identity of
+// a workload of our trust domain; and the signature and the dates, as OpenSSL has judged them. A certificate that a
 // library could read in two ways is refused.
 
 import { X509Certificate } from "node:crypto";

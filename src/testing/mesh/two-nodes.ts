@@ -178,7 +178,7 @@ async function given(t: Test, proxy: MeshProxy, from: string, to: string): Promi
   return socket;
 }
 
-export function portOf(server: Server): number {
+function portOf(server: Server): number {
   return (server.address() as AddressInfo).port;
 }
 
