@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { type IncomingMessage, type RequestListener, request } from "node:http";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
+import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { t } from "tap";
 import { ask, webIngress } from "../testing/gateway/asking.ts";
@@ -22,7 +24,7 @@ function body(seed: number): Buffer {
 const digest = (bytes: Buffer): string => createHash("sha256").update(bytes).digest("hex");
 
 /** As somebody reads who is slower than whoever writes. */
-async function readSlowly(from: IncomingMessage): Promise<string> {
+async function readSlowly(from: Readable): Promise<string> {
   const hash = createHash("sha256");
   let pieces = 0;
   for await (const piece of from) {
@@ -109,4 +111,38 @@ t.test("a request in many pieces, others between them, is read as one", async (t
   await new Promise((resolve) => socket.on("end", resolve));
   t.match(text, /small \/first-half-second-half/);
   t.match(text, /small \/second/);
+});
+
+t.test("what goes through a connection of another protocol arrives as it was sent, both ways", async (t) => {
+  const { server, port: at } = await backend(t, answer);
+  const up = new Promise<string>((resolve) =>
+    server.on("upgrade", (_asked, socket) => {
+      socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: bytes\r\n\r\n");
+      socket.write(body(4));
+      resolve(readSlowly(socket));
+    }),
+  );
+  const { port } = await runningGateway(t, localObjects(...servedAt("web", [at]), webIngress()));
+  const asked = request({
+    ...{ port, host: "127.0.0.1", path: "/bytes" },
+    headers: { Host: "a.example", Connection: "upgrade", Upgrade: "bytes" },
+  }).end();
+  const [, socket, first] = (await once(asked, "upgrade")) as [IncomingMessage, Socket, Buffer];
+  t.teardown(() => socket.destroy());
+  socket.unshift(first);
+  socket.write(body(5));
+  const hash = createHash("sha256");
+  let left = BYTES;
+  while (left > 0) {
+    const piece = socket.read() as Buffer | null;
+    if (piece === null) await once(socket, "readable");
+    else {
+      hash.update(piece);
+      left -= piece.length;
+      await sleep(1);
+    }
+  }
+  socket.end();
+  t.equal(hash.digest("hex"), digest(body(4)), "down");
+  t.equal(await up, digest(body(5)), "up");
 });
