@@ -33,7 +33,7 @@ t.test("patches as a real API server takes them", { skip: noCluster() }, async (
       const scenarios = fc.sample(kind.scenario, { seed: SEED, numRuns: SCENARIOS });
       for (const [i, steps] of scenarios.entries()) await run(t, control.admin, kind, `x${i}`, steps, judged);
       t.comment(JSON.stringify(judged));
-      t.ok(judged.taken > SCENARIOS && judged.refused > 0, "both were seen");
+      t.ok(judged.taken > SCENARIOS / 2 && judged.refused > 0, "both were seen");
     });
   }
 });
