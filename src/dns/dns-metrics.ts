@@ -1,5 +1,5 @@
 /** What the server counts, under CoreDNS' names where they mean the same: its dashboards show this server, too. */
-import { Exposition, exponentialBounds, Histogram, type Labels } from "../observe/exposition.ts";
+import { Exposition, exponentialBounds, Histogram, type Labels, type Sample } from "../observe/exposition.ts";
 import { rcodeName, typeName } from "./query.ts";
 import type { Protocol } from "./upstream.ts";
 
@@ -26,17 +26,6 @@ const TYPES = new Set([
 const SECONDS = exponentialBounds(0.000_25, 2, 16);
 const OCTETS = [0, 100, 200, 300, 400, 511, 1023, 2047, 4095, 8291, 16_000, 32_000, 48_000, 64_000];
 
-export interface Outcome {
-  readonly protocol: Protocol;
-  readonly family: 4 | 6;
-  readonly type: number;
-  readonly rcode: number;
-  readonly by: string;
-  readonly seconds: number;
-  readonly asked: number;
-  readonly answered: number;
-}
-
 export interface Gauges {
   readonly hits: number;
   readonly denials: number;
@@ -48,8 +37,10 @@ export interface Gauges {
 }
 
 export class DnsMetrics {
-  readonly #requests = new Map<string, number>();
-  readonly #responses = new Map<string, number>();
+  /** By protocol, family and type in one number: a text for each query would be what it costs most. */
+  readonly #requests = new Map<number, number>();
+  /** By who answered, and code. */
+  readonly #responses = new Map<string, Map<number, number>>();
   readonly #seconds = new Histogram(SECONDS);
   readonly #asked = { udp: new Histogram(OCTETS), tcp: new Histogram(OCTETS) };
   readonly #answered = { udp: new Histogram(OCTETS), tcp: new Histogram(OCTETS) };
@@ -66,10 +57,18 @@ export class DnsMetrics {
     this.#zone = zone;
   }
 
-  done({ protocol, family, type, rcode, by, seconds, asked, answered }: Outcome): void {
-    const named = typeName(type);
-    add(this.#requests, `${protocol} ${family} ${TYPES.has(named) ? named : "other"}`);
-    add(this.#responses, `${rcodeName(rcode)} ${by}`);
+  done(protocol: Protocol, family: 4 | 6, type: number, rcode: number, by: string): void {
+    add(this.#requests, (type << 2) | (protocol === "tcp" ? TCP : 0) | (family === 6 ? SIX : 0));
+    let codes = this.#responses.get(by);
+    if (codes === undefined) {
+      codes = new Map();
+      this.#responses.set(by, codes);
+    }
+    add(codes, rcode);
+  }
+
+  /** From a query to its answer; octets of both. */
+  took(protocol: Protocol, seconds: number, asked: number, answered: number): void {
     this.#seconds.observe(seconds);
     this.#asked[protocol].observe(asked);
     this.#answered[protocol].observe(answered);
@@ -86,20 +85,10 @@ export class DnsMetrics {
   text(gauges: Gauges): string {
     const own = { server: this.#server, zone: this.#zone, view: "" };
     const page = new Exposition();
-    const split = (counts: ReadonlyMap<string, number>, names: readonly string[]) =>
-      [...counts].map(([key, value]) => {
-        const parts = key.split(" ");
-        const labels: Labels = { ...own, ...Object.fromEntries(names.map((name, i) => [name, parts[i]])) };
-        return { labels, value };
-      });
     const sizes = (of: Readonly<Record<Protocol, Histogram>>) =>
       (["udp", "tcp"] as const).map((proto) => ({ labels: { ...own, proto }, histogram: of[proto] }));
-    const requests = split(this.#requests, ["proto", "family", "type"]).map(({ labels, value }) => ({
-      labels: { ...labels, family: labels.family === "6" ? "2" : "1" }, // as CoreDNS numbers them
-      value,
-    }));
-    page.counter("coredns_dns_requests_total", "Queries.", requests);
-    page.counter("coredns_dns_responses_total", "Answers.", split(this.#responses, ["rcode", "plugin"]));
+    page.counter("coredns_dns_requests_total", "Queries.", this.#requestSamples(own));
+    page.counter("coredns_dns_responses_total", "Answers.", this.#responseSamples(own));
     const seconds = [{ labels: own, histogram: this.#seconds }];
     page.histogram("coredns_dns_request_duration_seconds", "From a query to its answer.", seconds);
     page.histogram("coredns_dns_request_size_bytes", "Octets of queries.", sizes(this.#asked));
@@ -109,6 +98,26 @@ export class DnsMetrics {
     const dropped = [{ labels: { server: this.#server }, value: this.dropped }];
     page.counter("podwire_dns_dropped_total", "Messages that were no queries.", dropped);
     return page.toString();
+  }
+
+  #requestSamples(own: Labels): Sample[] {
+    const counts = new Map<string, number>();
+    for (const [key, count] of this.#requests) {
+      const named = typeName(key >>> 2);
+      const family = (key & SIX) === 0 ? "1" : "2"; // as CoreDNS numbers them
+      const what = `${(key & TCP) === 0 ? "udp" : "tcp"} ${family} ${TYPES.has(named) ? named : "other"}`;
+      counts.set(what, (counts.get(what) ?? 0) + count);
+    }
+    return [...counts].map(([what, value]) => {
+      const [proto, family, type] = what.split(" ");
+      return { labels: { ...own, proto, family, type }, value };
+    });
+  }
+
+  #responseSamples(own: Labels): Sample[] {
+    return [...this.#responses].flatMap(([plugin, codes]) =>
+      [...codes].map(([rcode, value]) => ({ labels: { ...own, rcode: rcodeName(rcode), plugin }, value })),
+    );
   }
 
   #ofOthers(page: Exposition, gauges: Gauges): void {
@@ -141,6 +150,9 @@ export class DnsMetrics {
   }
 }
 
-function add(counts: Map<string, number>, key: string): void {
+const TCP = 2;
+const SIX = 1;
+
+function add(counts: Map<number, number>, key: number): void {
   counts.set(key, (counts.get(key) ?? 0) + 1);
 }

@@ -8,6 +8,7 @@ import { CLUSTER, pod, service } from "../testing/dns/dns-objects.ts";
 import { askTcp, askUdp, DnsPeer } from "../testing/dns/dns-peer.ts";
 import { queryBytes, textOf } from "../testing/dns/dns-text.ts";
 import type { ObjectSource, SourceListener } from "../watch/source.ts";
+import { DnsMetrics } from "./dns-metrics.ts";
 import { DnsServer, type DnsServerOptions } from "./dns-server.ts";
 
 const NAME = "kubernetes.default.svc.cluster.local";
@@ -365,6 +366,34 @@ t.test("metrics under CoreDNS' names, health and readiness", async (t) => {
   t.match(text, /coredns_dns_request_duration_seconds_count\{.*\} 2\n/);
   t.equal((await page("/")).status, 404);
 });
+
+t.test(
+  "queries are counted by protocol, family and type, rare types together; answers by code and author",
+  async (t) => {
+    const metrics = new DnsMetrics("dns://x", "cluster.local.");
+    for (const rare of [13, 99, 65_535]) metrics.done("udp", 4, rare, 0, "kubernetes");
+    metrics.done("tcp", 6, 28, 3, "kubernetes");
+    metrics.done("udp", 6, 28, 3, "forward");
+    metrics.done("udp", 6, 28, 16, "");
+    const none = { hits: 0, denials: 0, misses: 0, autopaths: 0, cached: 0, rejected: 0, hosts: 0 };
+    const lines = metrics.text(none).split("\n");
+    const found = (name: string): string[] =>
+      lines
+        .filter((line) => line.startsWith(`${name}{`))
+        .map((line) => line.replace(/^.*view="",(.*)\}/, "$1"));
+    t.same(found("coredns_dns_requests_total"), [
+      'proto="udp",family="1",type="other" 3',
+      'proto="tcp",family="2",type="AAAA" 1',
+      'proto="udp",family="2",type="AAAA" 2',
+    ]);
+    t.same(found("coredns_dns_responses_total"), [
+      'rcode="NOERROR",plugin="kubernetes" 3',
+      'rcode="NXDOMAIN",plugin="kubernetes" 1',
+      'rcode="NXDOMAIN",plugin="forward" 1',
+      'rcode="BADVERS",plugin="" 1',
+    ]);
+  },
+);
 
 t.test("an address that somebody has is told with what to do", async (t) => {
   const world = await World.start(t);

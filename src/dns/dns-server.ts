@@ -8,7 +8,7 @@ import { PodwireError } from "../base/errors.ts";
 import { parseIp } from "../base/ip.ts";
 import type { DnsConfig } from "../config/dns.ts";
 import { formatHostPort, type HostPort } from "../config/host-port.ts";
-import { keyOf } from "../kube/objects.ts";
+import { keyOf, type Pod } from "../kube/objects.ts";
 import type { ObjectSource } from "../watch/source.ts";
 import { DnsMetrics } from "./dns-metrics.ts";
 import { type HostResolvers, hostResolvers } from "./host-resolvers.ts";
@@ -178,7 +178,7 @@ export class DnsServer {
     socket.on("message", (bytes, from) => this.#datagram(socket, bytes, from));
     this.#udp.push(socket);
     const server = tcpServer((bytes, from, fromPort, answer) =>
-      this.#answer(bytes, { protocol: "tcp", address: from, port: fromPort }, answer),
+      this.#answer(bytes, new Asker("tcp", from, fromPort, this.#objects), answer),
     );
     await bound(at, (resolve, reject) => {
       server.once("error", reject);
@@ -188,14 +188,15 @@ export class DnsServer {
     this.#tcp.push(server);
   }
 
+  /** Without a callback, which costs a turn: a client that is gone is nobody's problem. */
   #datagram(socket: Socket, bytes: Buffer, { address, port }: RemoteInfo): void {
     if (port === 0) return; // nobody can be answered there
-    this.#answer(bytes, { protocol: "udp", address, port }, (message) => {
-      if (message !== undefined && this.#udp.includes(socket)) socket.send(message, port, address, ignore);
+    this.#answer(bytes, new Asker("udp", address, port, this.#objects), (message) => {
+      if (message !== undefined && this.#udp.includes(socket)) socket.send(message, port, address);
     });
   }
 
-  #answer(bytes: Buffer, from: Sender, send: (message?: Buffer) => void): void {
+  #answer(bytes: Buffer, from: Asker, send: (message?: Buffer) => void): void {
     const beginMs = performance.now();
     const query = readQuery(bytes);
     if (query === undefined) {
@@ -204,32 +205,35 @@ export class DnsServer {
       return;
     }
     const limit = from.protocol === "tcp" ? MESSAGE_MAX : Math.min(query.edns?.size ?? UDP_MIN, UDP_MAX);
-    const finish = (told: Told): void => {
-      send(told.message);
-      this.#done(query, from, told, bytes.length, performance.now() - beginMs);
-    };
-    const failed = (error: unknown): void => {
-      this.#metrics.panics++;
-      this.#options.onNote(`internal error: ${String(error)}`);
-      finish(this.#resolver.failed(bytes, query, limit));
-    };
+    const asked: Asked = { bytes, query, limit, from, send, beginMs };
     try {
-      const client = { protocol: from.protocol, namespace: () => this.#podOf(from)?.metadata.namespace };
-      const told = this.#resolver.answer(bytes, query, limit, client);
-      if (told instanceof Promise) told.then(finish).catch(failed);
-      else finish(told);
+      const told = this.#resolver.answer(bytes, query, limit, from);
+      if (!(told instanceof Promise)) this.#finish(asked, told);
+      else
+        told.then((each) => this.#finish(asked, each)).catch((error: unknown) => this.#failed(asked, error));
     } catch (error) {
-      failed(error);
+      this.#failed(asked, error);
     }
   }
 
-  #done(query: Query, from: Sender, { message, rcode, by }: Told, asked: number, ms: number): void {
+  #finish(asked: Asked, told: Told): void {
+    asked.send(told.message);
+    this.#done(asked, told, performance.now() - asked.beginMs);
+  }
+
+  #failed(asked: Asked, error: unknown): void {
+    this.#metrics.panics++;
+    this.#options.onNote(`internal error: ${String(error)}`);
+    this.#finish(asked, this.#resolver.failed(asked.bytes, asked.query, asked.limit));
+  }
+
+  #done({ bytes, query, from }: Asked, { message, rcode, by }: Told, ms: number): void {
     const { protocol, address, port } = from;
     const family = address.includes(":") ? 6 : 4;
-    const sizes = { asked, answered: message.length };
-    this.#metrics.done({ protocol, family, type: query.type, rcode, by, seconds: ms / 1000, ...sizes });
+    this.#metrics.done(protocol, family, query.type, rcode, by);
+    this.#metrics.took(protocol, ms / 1000, bytes.length, message.length);
     if (!this.#options.log) return;
-    const pod = this.#podOf(from);
+    const pod = from.pod();
     const who = pod === undefined ? "-" : keyOf(pod);
     const what = `${typeName(query.type)} ${nameText(labelsOf(query.name))}`;
     const end = `${rcodeName(rcode)} ${by === "" ? "-" : by} ${message.length} B ${ms.toFixed(3)} ms`;
@@ -246,10 +250,6 @@ export class DnsServer {
     this.#lines = [];
   }
 
-  #podOf({ address }: Sender) {
-    return this.#objects.podsAt(address).find(({ spec }) => spec.hostNetwork !== true);
-  }
-
   #text(): string {
     const { counts, cached } = this.#resolver;
     const rejected = this.#upstreams.reduce((sum, upstream) => sum + upstream.rejected, 0);
@@ -258,13 +258,38 @@ export class DnsServer {
   }
 }
 
-interface Sender {
+/** Who asks. What pod that is nobody wants to know of most queries. */
+class Asker {
   readonly protocol: Protocol;
   readonly address: string;
   readonly port: number;
+  readonly #objects: ZoneObjects;
+
+  constructor(protocol: Protocol, address: string, port: number, objects: ZoneObjects) {
+    this.protocol = protocol;
+    this.address = address;
+    this.port = port;
+    this.#objects = objects;
+  }
+
+  pod(): Pod | undefined {
+    return this.#objects.podsAt(this.address).find(({ spec }) => spec.hostNetwork !== true);
+  }
+
+  namespace(): string | undefined {
+    return this.pod()?.metadata.namespace;
+  }
 }
 
-function ignore(): void {} // whoever asked is gone
+/** A query that is being answered. */
+interface Asked {
+  readonly bytes: Buffer;
+  readonly query: Query;
+  readonly limit: number;
+  readonly from: Asker;
+  readonly send: (message?: Buffer) => void;
+  readonly beginMs: number;
+}
 
 function isAny({
   w0,

@@ -69,7 +69,9 @@ export function readQuery(bytes: Buffer): Query | undefined {
   if (named < 0 || end > bytes.length) return wrong(Rcode.FORMERR);
   const found = readOpt(bytes, end, word(bytes, 6) + word(bytes, 8), word(bytes, 10));
   return {
-    ...{ id, flags, end },
+    id,
+    flags,
+    end,
     name: nameKey(bytes, HEADER, named),
     type: word(bytes, named),
     class: word(bytes, named + 2),

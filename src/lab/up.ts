@@ -46,6 +46,9 @@ export interface UpResult {
 const LAB_START_MS = 15_000;
 const API_START_MS = 5000;
 const POLL_MS = 30;
+/** Of hundreds of pods a status is work for the process that starts them: it is asked for a fifth of the time at most. */
+const POLL_SHARE = 4;
+const POLL_MOST_MS = 250;
 const NONE_STUCK = { stuck: [] as string[] };
 /** An agent or container that has failed this often in a row will not come up by waiting. */
 const HOPELESS_RESTARTS = 3;
@@ -140,8 +143,10 @@ async function startLabProcess(options: UpOptions, paths: LabPaths): Promise<voi
 async function waitUntilReady(options: UpOptions, paths: LabPaths): Promise<LabStatus> {
   const until = Date.now() + options.timeoutMs;
   for (;;) {
+    const asked = performance.now();
     // A lab process of an older version does not know which are stuck.
     const status = { ...NONE_STUCK, ...(await labCall<LabStatus>(paths, { path: "/status" })) };
+    const answeredMs = performance.now();
     if (status.ready || options.timeoutMs === 0 || isSettled(status)) return status;
     const curable = status.problems.filter((line) => !status.stuck.includes(line));
     options.progress(`lab ${status.lab}: waiting: ${curable[0]}${more(curable)}`);
@@ -152,7 +157,7 @@ async function waitUntilReady(options: UpOptions, paths: LabPaths): Promise<LabS
           `see podwire lab status --lab ${status.lab} and ${paths.dir}`,
       );
     }
-    await sleep(POLL_MS);
+    await sleep(Math.min(POLL_MOST_MS, Math.max(POLL_MS, POLL_SHARE * (answeredMs - asked))));
   }
 }
 
