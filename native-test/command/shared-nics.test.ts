@@ -199,6 +199,33 @@ t.test("the device that has the node's address", { skip: cannotRun("socat", "cur
     t.strictSame(await machine.snapshot(namespaces, "n1"), plain, "the machine is as it was");
   });
 
+  await t.test("a Node that is made anew with another range: host0 and its routes follow", async (t) => {
+    const file = join(folder, "objects.json");
+    const objects = await readFile(file, "utf8");
+    const first = await agent(1);
+    const { items, ...list } = JSON.parse(objects);
+    const without = items.filter((item: { metadata: { name: string } }) => item.metadata.name !== "n1");
+    const range = (text: string): string => text.replaceAll("10.244.1.0/24", "10.244.7.0/24");
+    const own = items.find((item: { metadata: { name: string } }) => item.metadata.name === "n1");
+    const anew = { ...own, metadata: { ...own.metadata, uid: "anew" } };
+    const host0 = (): string => namespaces.ip("n1", "-4 -o addr show dev host0");
+    await until("host0, at first", async () => host0().includes("10.244.1.1/32"));
+    await writeFile(file, JSON.stringify({ ...list, items: without }));
+    await sleep(500);
+    t.match(host0(), "10.244.1.1/32", "while it is away all is as it was");
+    await writeFile(file, range(JSON.stringify({ ...list, items: [anew, ...without] })));
+    await until("host0", async () => host0().includes("10.244.7.1/32"));
+    t.match(host0(), "10.244.7.0/32");
+    t.notMatch(host0(), "10.244.1.");
+    t.match(namespaces.ip("n1", "route show dev host0"), /^10\.244\.7\.0\/24 scope link src 10\.244\.7\.1/m);
+    await writeFile(file, objects);
+    await until("host0, as before", async () => host0().includes("10.244.1.1/32"));
+    await reaches(t, WAYS);
+    await first.stop();
+    await machine.cleanUp(namespaces, folder, 1);
+    t.strictSame(await machine.snapshot(namespaces, "n1"), plain, "the machine is as it was");
+  });
+
   await t.test("an address that comes when the agent is there already", async (t) => {
     ip("n1", ...OFF_ETH0);
     await writeFile(
