@@ -12,10 +12,19 @@ export interface Sender {
   readonly mtu: number;
 }
 
+/** What fits to another node, as the agent knows it: less than a pod's packet where the tunnel is IPv6's. */
+export interface WayTo {
+  readonly node: string;
+  readonly family: 4 | 6;
+  /** Bytes of the largest packet. */
+  readonly mtu: number;
+}
+
 /** A node whose agent can be asked to send. */
 export interface SendingNode {
   readonly name: string;
   readonly pods: readonly Sender[];
+  readonly ways: readonly WayTo[];
 }
 
 export interface CheckWorld {
@@ -99,7 +108,7 @@ function rowsFrom(
   const pods = usablePods(world.objects);
   const sender = from === undefined ? node.pods[0] : node.pods.find(({ pod }) => `pod/${pod}` === from);
   const own = pods.find((pod) => keyOf(pod) === sender?.pod);
-  const targets = podTargets(pods, sender, node.name);
+  const targets = podTargets(pods, sender, node);
   const others = [
     ...services.flatMap((service) => serviceTargets(service, world.objects, node.name)),
     ...nodeTargets(world.objects),
@@ -120,7 +129,7 @@ function rowsFrom(
   return [
     ...ofPod,
     ...rowsOf(self, node.name, addresses, [
-      ...podTargets(pods, undefined, node.name).filter(isPod),
+      ...podTargets(pods, undefined, node).filter(isPod),
       ...forNode,
     ]),
   ];
@@ -135,7 +144,7 @@ function rowsOf(from: string, node: string, own: readonly string[], targets: rea
 }
 
 /** One pod of each node; of the sender's own node another one than itself. */
-function podTargets(pods: readonly Pod[], sender: Sender | undefined, own: string): Target[] {
+function podTargets(pods: readonly Pod[], sender: Sender | undefined, from: SendingNode): Target[] {
   const seen = new Set<string>();
   return pods.flatMap((pod): Target[] => {
     const { nodeName = "" } = pod.spec;
@@ -145,9 +154,11 @@ function podTargets(pods: readonly Pod[], sender: Sender | undefined, own: strin
     const to = `pod/${keyOf(pod)}`;
     return addressesOf(pod).flatMap((address): Target[] => {
       const ping: Target = { check: "pod", to, address, protocol: "ICMP" };
-      const whole = { ...ping, check: "MTU" as const, bytes: sender?.mtu ?? 0 };
+      const way = from.ways.find(({ node, family }) => node === nodeName && family === isIP(address));
+      const bytes = Math.min(sender?.mtu ?? 0, way?.mtu ?? Infinity);
+      const whole = { ...ping, check: "MTU" as const, bytes };
       const tcp: Target[] = port === undefined ? [] : [{ check: "pod", to, address, protocol: "TCP", port }];
-      return [ping, ...tcp, ...(nodeName === own || sender === undefined ? [] : [whole])];
+      return [ping, ...tcp, ...(nodeName === from.name || sender === undefined ? [] : [whole])];
     });
   });
 }

@@ -8,6 +8,7 @@ import { type Globals, globals, note, print, printData, progress } from "../cont
 import { CliError, Exit, usageError } from "../errors.ts";
 import { chooseAgents, findWorkload, type NodeAt, type Nodes } from "../nodes/nodes.ts";
 import { openNodes } from "../nodes/open-nodes.ts";
+import { type PeersAnswer, wholeSize } from "../nodes/peer-checks.ts";
 import { listObjects } from "../objects/workload.ts";
 import { type Column, formatTable } from "../table.ts";
 import { type CheckRow, type CheckWorld, checkPlan, type SendingNode } from "./check-plan.ts";
@@ -46,6 +47,8 @@ interface Outcome extends CheckRow {
 
 const SIDE_BY_SIDE = 8;
 const AGENT_MS = 3000;
+/** It asks all other nodes before it answers. */
+const PEERS_MS = 10_000;
 /** An agent has so many watchers, and others may want some. */
 const WATCHES = 4;
 const TRIES = 2;
@@ -172,10 +175,12 @@ async function sendingNode(node: NodeAt): Promise<SendingNode> {
     mtu: number;
     state: string;
   }
-  const call = { path: "/show/ports", timeoutMs: AGENT_MS };
-  const { items } = await callJson<{ items: PortRow[] }>(node.socket, `the agent of ${node.name}`, call);
+  const ask = <T>(path: string, timeoutMs: number): Promise<T> =>
+    callJson<T>(node.socket, `the agent of ${node.name}`, { path, timeoutMs });
+  const { items } = await ask<{ items: PortRow[] }>("/show/ports", AGENT_MS);
+  const { items: ways } = await ask<PeersAnswer>("/peers", PEERS_MS);
   const pods = items.filter(({ kind, state }) => kind === "pod" && state === "up");
-  return { name: node.name, pods: pods.map(({ pod, mtu }) => ({ pod, mtu })).sort(byName) };
+  return { name: node.name, pods: pods.map(({ pod, mtu }) => ({ pod, mtu })).sort(byName), ways };
 }
 
 const byName = (a: { pod: string }, b: { pod: string }): number => (a.pod < b.pod ? -1 : 1);
@@ -266,8 +271,8 @@ function isNarrow({ check, from, address }: Outcome, outcomes: readonly Outcome[
   return check === "MTU" && outcomes.some((each) => isSmall(each) && each.ok);
 }
 
-function narrowReason({ bytes = 0 }: Outcome, { vxlanPort }: Nodes): string {
-  const whole = bytes + (vxlanPort === undefined ? 0 : 50); // over IPv4: outer Ethernet, IP, UDP, VXLAN
+function narrowReason({ bytes = 0, family }: Outcome, { vxlanPort }: Nodes): string {
+  const whole = wholeSize(bytes, family, vxlanPort);
   return `small ones are answered: the network between the nodes must carry ${whole} bytes`;
 }
 

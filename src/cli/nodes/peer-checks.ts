@@ -23,6 +23,11 @@ export interface PeerReport {
 
 const OVERHEAD = { 4: 50, 6: 70 } as const; // outer Ethernet, IP, UDP, VXLAN
 
+/** Of the packet between the nodes in which one of so many bytes of this family travels. */
+export function wholeSize(bytes: number, family: 4 | 6, vxlanPort: number | undefined): number {
+  return vxlanPort === undefined ? bytes : bytes + OVERHEAD[family];
+}
+
 /** `uplink`: its interface, for advice; "" where nobody knows. */
 export function peerChecks(of: string, { vxlanPort, items }: PeersAnswer, uplink: string): Check[] {
   if (items.length === 0)
@@ -68,7 +73,7 @@ function silentCheck(of: string, peer: PeerReport, vxlanPort: number | undefined
 
 function narrowCheck(of: string, peer: PeerReport, vxlanPort: number | undefined, uplink: string): Check {
   const { node, family, mtu, text } = peer;
-  const whole = vxlanPort === undefined ? mtu : mtu + OVERHEAD[family];
+  const whole = wholeSize(mtu, family, vxlanPort);
   const told = text === undefined ? "" : ` (${text})`;
   const detail = `${node}: packets of ${mtu} bytes are not answered, small ones are${told}`;
   const device = uplink === "" ? "the uplinks'" : `that of ${uplink}`;
