@@ -128,10 +128,7 @@ function rowsFrom(
   const isPod = ({ check }: Target): boolean => check === "pod";
   return [
     ...ofPod,
-    ...rowsOf(self, node.name, addresses, [
-      ...podTargets(pods, undefined, node).filter(isPod),
-      ...forNode,
-    ]),
+    ...rowsOf(self, node.name, addresses, [...podTargets(pods, undefined, node).filter(isPod), ...forNode]),
   ];
 }
 

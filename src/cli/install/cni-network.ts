@@ -18,8 +18,9 @@ export const CONFLIST = `{
 }
 `;
 
-/** Of an option. A runtime has another working directory than whoever types this. */
+/** Of an option. A runtime has another working directory than whoever types this; an API server takes no "..". */
 export function cniFolder(text: string): string {
-  if (isAbsolute(text)) return text;
-  throw new InvalidArgumentError("It is no absolute path.");
+  if (!isAbsolute(text)) throw new InvalidArgumentError("It is no absolute path.");
+  if (!text.split("/").includes("..")) return text;
+  throw new InvalidArgumentError('It goes by "..": name the folder itself.');
 }

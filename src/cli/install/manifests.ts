@@ -181,7 +181,7 @@ metadata:
 spec:
   selector:
     matchLabels: { app.kubernetes.io/name: podwire }
-  # One node after the other: its pods have no network while an agent starts, about a second.
+  # One node after the other: its pods have no network until the next agent runs, some seconds.
   updateStrategy:
     type: RollingUpdate
     rollingUpdate: { maxUnavailable: 1 }

@@ -224,7 +224,9 @@ function namespace(text: string): string {
 
 function more(text: string, all: string[] = []): string[] {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || url.protocol !== "https:" || isOwnHost(url) || url.pathname !== "/")
+  // What an origin leaves out would be lost without a word: a path, a user, a question.
+  const isOrigin = url !== undefined && url.href === `${url.origin}/`;
+  if (!isOrigin || url.protocol !== "https:" || isOwnHost(url))
     throw new InvalidArgumentError(
       "It is no address of an API server that nodes reach, such as https://192.168.1.10:6443.",
     );

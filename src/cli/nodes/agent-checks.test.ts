@@ -80,6 +80,10 @@ t.test("what an API server and the kernel say", async (t) => {
       { source: { ...SERVER, aheadSeconds: 61 } },
       /^clock: this node's is 61 s behind the API server's: let chrony/,
     ],
+    [
+      { source: { ...SERVER, silentSeconds: -1 } },
+      /^API server: https:\/\/10\.0\.0\.1:6443: not heard of yet: ask again in some seconds/,
+    ],
     [{ source: { ...SERVER, aheadSeconds: -61 } }, /^clock: this node's is 61 s ahead of the API server's: /],
     [device({ isUp: false }), /^uplink: eth0 is down: ip link set eth0 up$/],
     [device({ hasCarrier: false }), /^uplink: eth0 has no carrier: nothing is at the other end/],

@@ -117,10 +117,17 @@ const LOST_LEAST = 100;
 
 function sourceChecks(of: string, source: NonNullable<AgentStatus["source"]>): Check[] {
   const { server, problem, silentSeconds, aheadSeconds } = source;
-  const heard = silentSeconds < 0 ? "not heard of yet" : `heard of ${Math.round(silentSeconds)} s ago`;
+  const isHeard = silentSeconds >= 0;
+  const heard = isHeard ? `heard of ${Math.round(silentSeconds)} s ago` : "not heard of yet";
+  const detailOfApi = `${server}: ${heard}`;
+  const adviceOfApi = isHeard
+    ? ""
+    : "ask again in some seconds: an agent that has just begun still waits for it";
   // What is wrong with it the agent's own problems tell already.
   const api =
-    problem === "" ? [{ of, check: "API server", ok: true, detail: `${server}: ${heard}`, advice: "" }] : [];
+    problem === ""
+      ? [{ of, check: "API server", ok: isHeard, detail: detailOfApi, advice: adviceOfApi }]
+      : [];
   if (aheadSeconds === undefined) return api;
   const isRight = Math.abs(aheadSeconds) < CLOCK_SECONDS;
   const apart = `${Math.abs(aheadSeconds).toFixed(0)} s ${aheadSeconds > 0 ? "behind" : "ahead of"}`;
