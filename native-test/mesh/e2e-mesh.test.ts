@@ -1,13 +1,17 @@
 // A lab's mesh, as programs see it: pods of a labelled namespace reach each other by mutual TLS between the nodes, as
 // whom they are, with their own addresses; policies decide by identity; certificates are renewed under way.
+import { join } from "node:path";
 import t from "tap";
 import { fabricNetns } from "../../src/lab/net/names.ts";
+import { Authority } from "../../src/testing/l7/authority.ts";
 import { cannotRun, TestLab } from "../../src/testing/lab/lab.ts";
 import { HTTP_PORT } from "../../src/testing/lab/objects.ts";
-import { start, until } from "../../src/testing/lab/process.ts";
+import { run, start, until } from "../../src/testing/lab/process.ts";
+import { testPolicy } from "../../src/testing/world/policy-world.ts";
 import { startAsker, stopAsker } from "../support/asker.ts";
 
 const WAIT_MS = 60_000;
+const NETNS = "podwire.dev/netns";
 const SHOP = "shop";
 
 // biome-ignore lint/suspicious/noExplicitAny: the command's JSON
@@ -46,7 +50,30 @@ const policy = (action: string, rules: object[]): object => ({
   spec: { action, selector: { matchLabels: { app: "api" } }, rules },
 });
 
-t.test("a mesh", { skip: cannotRun("tcpdump") }, async (t) => {
+/** A request after the other on one connection; at the end, how many connections there were. */
+const LONG = `
+const http = require("node:http");
+const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+const sockets = new Set(), failed = [];
+let over = false;
+const say = () => {
+  console.log(JSON.stringify({ connections: sockets.size, failed }));
+  process.exit(0);
+};
+const ask = () => {
+  if (over) return say();
+  const request = http.get({ host: process.argv[1], agent }, (answer) => {
+    console.log("asking");
+    answer.resume().on("end", () => setTimeout(ask, 50));
+  });
+  request.on("socket", (socket) => sockets.add(socket));
+  request.on("error", ({ code }) => { failed.push(code); setTimeout(ask, 50); });
+};
+ask();
+process.on("SIGTERM", () => { over = true; });
+`;
+
+t.test("a mesh", { skip: cannotRun("tcpdump", "openssl", "nsenter") }, async (t) => {
   const lab = await TestLab.up("mesh", { objects: OBJECTS, mesh: { certificateSec: 15 } });
   t.teardown(() => lab.down());
   const json = (...words: string[]): Promise<Json> => lab.json(...words);
@@ -63,8 +90,8 @@ t.test("a mesh", { skip: cannotRun("tcpdump") }, async (t) => {
   const clusterIp = async (name: string): Promise<string> =>
     (await json("get", "service", name, "-n", SHOP)).spec.clusterIP;
   const [web, api, near] = [await addressOf("web"), await clusterIp("api"), await clusterIp("near")];
-  const curl = async (from: string, to: string, namespace = SHOP, path = "/"): Promise<string> => {
-    const words = ["curl", "-s", "-m", "5", "-w", " %{http_code} %{exitcode}", `http://${to}${path}`];
+  const curl = async (from: string, to: string, namespace = SHOP, ...more: string[]): Promise<string> => {
+    const words = ["curl", "-s", "-m", "5", "-w", " %{http_code} %{exitcode}", ...more, `http://${to}/`];
     return (await lab.podwire(["exec", "-n", namespace, from, "--", ...words])).stdout;
   };
   /** Why proxies have refused what they did. */
@@ -104,7 +131,49 @@ t.test("a mesh", { skip: cannotRun("tcpdump") }, async (t) => {
     await until("the policy is over", async () => isAnswered(await curl("other", api)), WAIT_MS);
   });
 
+  await t.test("policies decide by method and path, request by request", async (t) => {
+    await lab.apply(policy("DENY", [{ to: [{ operation: { methods: ["POST"], paths: ["/"] } }] }]));
+    const isDenied = async (): Promise<boolean> => / 403 0$/.test(await curl("web", api, SHOP, "-d", "x"));
+    await until("a POST is denied", isDenied, WAIT_MS);
+    t.ok(isAnswered(await curl("web", api)), "a GET is not");
+    await lab.podwire(["delete", "authorizationpolicy", "deny", "-n", SHOP]);
+    await until("the policy is over", async () => !(await isDenied()), WAIT_MS);
+  });
+
+  await t.test("a NetworkPolicy is held to by the client's own address", async (t) => {
+    const ingress = [{ from: [{ podSelector: { matchLabels: { app: "web" } } }] }];
+    const spec = { podSelector: { matchLabels: { app: "api" } }, ingress };
+    await lab.apply(testPolicy("web-alone", spec, { namespace: SHOP }));
+    await until("another is cut off", async () => !isAnswered(await curl("other", api)), WAIT_MS);
+    t.ok(isAnswered(await curl("web", api)), "whom it names is not");
+    await lab.podwire(["delete", "networkpolicy", "web-alone", "-n", SHOP]);
+    await until("the policy is over", async () => isAnswered(await curl("other", api)), WAIT_MS);
+  });
+
+  await t.test("who has no certificate of this mesh gets nothing from a proxy", async (t) => {
+    const [theirs] = (await proxies()).filter(({ spec }) => spec.nodeName === "node2");
+    const { cert, key } = await (await Authority.make("another")).issue({
+      names: [`spiffe://cluster.local/ns/${SHOP}/sa/web`],
+    });
+    const folder = t.testdir({ cert, key });
+    const inside = [
+      "nsenter",
+      `--net=${(await json("get", "pod", "web", "-n", SHOP)).metadata.annotations[NETNS]}`,
+    ];
+    const tls = ["openssl", "s_client", "-connect", `${theirs.status.podIP}:15008`, "-alpn", "h2"];
+    const server = ["-servername", `api.${SHOP}.sa.cluster.local`];
+    for (const [shown, code] of [
+      [[], "no_certificate"],
+      [["-cert", join(folder, "cert"), "-key", join(folder, "key")], "authority"],
+    ] as const) {
+      const { stdout } = await run([...inside, "timeout", "5", ...tls, ...server, ...shown, "-ign_eof"]);
+      t.match(stdout, /TLSv1\.3/, "it speaks TLS");
+      await until(`${code} is told`, async () => (await refusals()).includes(`"refused":"${code}"`));
+    }
+  });
+
   await t.test("certificates are renewed while requests run: none is lost", async (t) => {
+    const long = await lab.startIn("web", ["node", "-e", LONG, api], /asking/, SHOP);
     const asker = await startAsker(lab, `web of ${SHOP}`, 50, `${api}:80`);
     const count = async (): Promise<number> =>
       (await json("get", "certificatesigningrequests")).items.filter(
@@ -115,6 +184,8 @@ t.test("a mesh", { skip: cannotRun("tcpdump") }, async (t) => {
     const { sent, failed } = await stopAsker(asker);
     t.ok(sent > 100, `${sent} requests`);
     t.same(failed, [], failed.length === 0 ? "none is lost" : await refusals());
+    await long.stop();
+    t.match(long.output(), /"connections":1,"failed":\[\]/, "and a connection that was there goes on");
   });
 
   await t.test("a proxy that is away is said, and comes back", async () => {
