@@ -12,7 +12,7 @@ import { Rates } from "../../gateway/exchange/rates.ts";
 import type { Door, Limits, Port, RefusedRequest } from "../../gateway/server/door.ts";
 import { openPlain } from "../../gateway/server/plain-connection.ts";
 import { Sweep } from "../../gateway/sweep.ts";
-import { Clusters } from "../../gateway/upstream/clusters.ts";
+import { Cluster } from "../../gateway/upstream/cluster.ts";
 import type { Way } from "../../gateway/upstream/dial.ts";
 import { DEFAULTS } from "../../gateway/upstream/settings.ts";
 import type { Backend } from "../../l7/backends.ts";
@@ -49,11 +49,12 @@ export interface InboundHttpOptions {
 /** As the gateway's ports are, with the connection that it is. */
 interface ConnectionPort extends Port {
   readonly connection: HttpConnection;
+  readonly backend: Backend;
 }
 
 const EMPTY = Buffer.alloc(0);
 const STATUS = { bad: 400, forbidden: 403 };
-const BACKENDS_MAX = 10_000;
+const SETTINGS = { ...DEFAULTS, ejectAfter: 0 };
 
 export class InboundHttp implements Front, Door {
   readonly sweep = new Sweep();
@@ -61,12 +62,13 @@ export class InboundHttp implements Front, Door {
   readonly tunnels = new Set<Duplex>();
   readonly copies = new Copies(); // nothing is mirrored
   readonly limits: Limits;
-  readonly clusters: Clusters;
+  /** Connections to pods are their client's connection's own, so that NetworkPolicies see each as what it is. */
+  readonly clusters = { of: (backend: Backend) => this.#clusterOf(backend), outside: nobody };
   /** Nothing here comes with more than requests. */
   readonly streams = { isNeeded: () => false, front: () => ({ accept: () => {} }) };
   isDraining = false;
   readonly #options: InboundHttpOptions;
-  readonly #backends = new Map<string, Backend>();
+  readonly #clusters = new Map<Backend, Cluster>();
   readonly #audited = new WeakMap<ClientRequest, readonly string[]>();
   readonly #connections = new Set<{ drain(): void }>();
   #active = 0;
@@ -79,7 +81,6 @@ export class InboundHttp implements Front, Door {
       ...{ headerBytes: 65_536, headers: 200, headerSec: 60, idleSec, stallSec: 300, bodyBytes: 0 },
       ...{ connections: options.sessions, streams: 128, streamIdleSec: idleSec, flowIdleSec: 0, flows: 0 },
     };
-    this.clusters = new Clusters(this.sweep, () => ({ ...DEFAULTS, ejectAfter: 0 }));
   }
 
   get count(): number {
@@ -89,10 +90,16 @@ export class InboundHttp implements Front, Door {
   /** A connection that is accepted; nothing was read of it. */
   take(socket: Socket, connection: HttpConnection): void {
     const { client, to } = connection.parties;
+    const name = placeText(to);
+    const backend = { name, endpoints: [name], appProtocol: "", portName: "", clusterAddress: "" };
     const port: ConnectionPort = {
       ...{ number: to.port, isTls: false, hasStreams: false, isIngress: false, gateways: [] },
-      connection,
+      ...{ connection, backend },
     };
+    socket.on("close", () => {
+      this.#clusters.get(backend)?.close();
+      this.#clusters.delete(backend);
+    });
     const peer = { ip: client.ip, text: formatIp(client.ip), sni: undefined };
     openPlain(socket, peer, port, this, this.#connections);
     socket.resume(); // it was taken without being read
@@ -115,7 +122,7 @@ export class InboundHttp implements Front, Door {
   }
 
   decide(request: ClientRequest, port: Port): Decision {
-    const { connection } = port as ConnectionPort;
+    const { connection, backend } = port as ConnectionPort;
     const { method, scheme, host, target, headers } = request;
     const { path } = seen({ method, scheme, host, target, headers });
     if (path === undefined)
@@ -133,7 +140,7 @@ export class InboundHttp implements Front, Door {
       action: {
         ...{
           kind: "forward",
-          choices: [{ share: 1, backend: this.#backend(connection.parties.to) }],
+          choices: [{ share: 1, backend }],
           target,
         },
         ...{ host: host ?? "", headers: all, answerHeaders: [], mirrors: [], bodyMax: 0 },
@@ -156,7 +163,7 @@ export class InboundHttp implements Front, Door {
   }
 
   authorize(): void {
-    throw new Error("nobody else is asked here"); // no decision of this file says so
+    nobody();
   }
 
   bodyMax(): number {
@@ -191,18 +198,26 @@ export class InboundHttp implements Front, Door {
 
   close(): void {
     for (const each of this.tunnels) each.destroy();
-    this.clusters.close();
+    for (const each of this.#clusters.values()) each.close();
     this.sweep.close();
   }
 
-  #backend(to: Place): Backend {
-    const name = placeText(to);
-    let backend = this.#backends.get(name);
-    if (backend === undefined) {
-      if (this.#backends.size >= BACKENDS_MAX) this.#backends.clear();
-      backend = { name, endpoints: [name], appProtocol: "", portName: "", clusterAddress: "" };
-      this.#backends.set(name, backend);
+  #clusterOf(backend: Backend): Cluster {
+    let cluster = this.#clusters.get(backend);
+    if (cluster === undefined) {
+      const made = new Cluster(
+        backend.name,
+        () => backend,
+        () => SETTINGS,
+        this.sweep,
+      );
+      cluster = made;
+      this.#clusters.set(backend, made);
     }
-    return backend;
+    return cluster;
   }
+}
+
+function nobody(): never {
+  throw new Error("nobody else is asked here"); // no decision of this file says so
 }

@@ -120,6 +120,38 @@ t.test("a port is one of requests by a policy, too, and what is none gets no fur
   t.match((await nodes.log(0, 2)).at(-1), { refused: "no_request", source: WEB.id });
 });
 
+t.test("connections to a pod are their client's connection's own, and end with it", async (t) => {
+  const nodes = await twoNodes(t);
+  const ports: (number | undefined)[] = [];
+  const open = new Set<unknown>();
+  const server = createServer((asked, answer) => {
+    ports.push(asked.socket.remotePort);
+    answer.end();
+  });
+  server.on("connection", (socket: Socket) => {
+    open.add(socket);
+    socket.on("close", () => open.delete(socket));
+  });
+  await once(server.listen(0, API.ip), "listening");
+  t.teardown(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  nodes.policy("items", GET_ITEMS);
+  const sockets: Socket[] = [];
+  for (let i = 0; i < 2; i++) {
+    const socket = await nodes.connect(WEB.ip, `${API.ip}:${port}`);
+    sockets.push(socket);
+    for (let j = 0; j < 2; j++) {
+      socket.write("GET /items/1 HTTP/1.1\r\nHost: api.shop\r\n\r\n");
+      t.match(String((await once(socket, "data"))[0]), /^HTTP\/1\.1 200 /);
+    }
+  }
+  t.equal(ports[0], ports[1], "one connection's requests share one");
+  t.not(ports[0], ports[2], "another's do not");
+  for (const each of sockets) each.end();
+  for (let i = 0; i < 100 && open.size > 0; i++) await new Promise((resolve) => setTimeout(resolve, 20));
+  t.equal(open.size, 0);
+});
+
 t.test("an upgrade is judged as its request, and its bytes go both ways", async (t) => {
   const nodes = await twoNodes(t);
   const port = await backend(t, API.ip);
