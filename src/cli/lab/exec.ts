@@ -175,7 +175,9 @@ function containerOf(pod: Pod, wanted: string | undefined): Container {
   const containers = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])];
   const found = wanted === undefined ? containers[0] : containers.find((each) => each.name === wanted);
   if (found !== undefined) return found;
-  const there = containers.map((each) => each.name).join(", ");
+  // An agent that has just begun knows its pods by their networks alone.
+  if (wanted === undefined) return { name: "" };
+  const there = containers.map((each) => each.name).join(", ") || "none";
   throw new CliError(`exec ${pod.metadata.name}: no container "${wanted}": it has ${there}`);
 }
 

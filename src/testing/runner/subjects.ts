@@ -128,7 +128,7 @@ export const SUBJECTS: Subjects = {
     files: `busy-poll poll-room one-way cpu-latency thread-priority plane-* warm-* durable configz conntrack-settings
       node-servers service-arp capture-frames own-node-ports idle-cores vagrant-node agent-node
       give-back-times object-memory kind-versions
-      agent-checks status-checks probe-answer check check-plan
+      agent-checks status-checks probe-answer check check-plan exec
       followed-objects object-source former-addresses e2e-workers shared-uplink
       shared-nics shared-hostile taken portless-peers record agent-lock rule-lines settle-uplink host-device kept-host
       routing-advice`,
