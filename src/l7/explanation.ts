@@ -1,6 +1,13 @@
 // A decision as scripts get it (JSON, one line a request) and as people read it.
 import { formatIp } from "../base/ip.ts";
-import { type BackendTls, type Decision, type Forward, likeliest, type Step } from "./decision.ts";
+import {
+  type Affinity,
+  type BackendTls,
+  type Decision,
+  type Forward,
+  likeliest,
+  type Step,
+} from "./decision.ts";
 import type { Header, HttpRequest } from "./request.ts";
 
 interface Explained {
@@ -112,15 +119,22 @@ function mannerLines({
   const parts = [protocol, ...times, `${tried}${within}${pause}`, ...body];
   return [
     `  = ${parts.join("; ")}`,
-    ...(affinity === undefined
-      ? []
-      : [`  = cookie ${affinity.cookie}: ${[`Path=${affinity.path}`, ...affinity.attributes].join("; ")}`]),
+    ...(affinity === undefined ? [] : [affinityLine(affinity)]),
     ...(auth?.signIn === undefined ? [] : [`  = who is not let on is sent to ${auth.signIn}`]),
     ...choices.flatMap(({ tls, backend }) => (tls === undefined ? [] : [tlsLine(backend?.name ?? "", tls)])),
     ...mirrors.map(
       ({ target, withBody }) => `  = copies to ${target}, ${withBody ? "with" : "without"} bodies`,
     ),
   ];
+}
+
+function affinityLine({ cookie, path, attributes, header, absoluteSec, idleSec }: Affinity): string {
+  if (header === undefined) return `  = cookie ${cookie}: ${[`Path=${path}`, ...attributes].join("; ")}`;
+  const ends = [
+    ...(absoluteSec === undefined ? [] : [`ends after ${absoluteSec} s`]),
+    ...(idleSec === undefined ? [] : [`ends when idle for ${idleSec} s`]),
+  ];
+  return `  = header ${[header, ...ends].join("; ")}`;
 }
 
 export function tlsLine(name: string, { hostname, authorities, names }: BackendTls): string {

@@ -100,7 +100,11 @@ function tellWhere({ choices, mirrors }: RouteRule, tell: Tell): void {
         ? `${percent(share)} fail: ${why}`
         : `${backend.name}: ${endpointsText(backend.endpoints)}`,
     );
-  for (const { target } of mirrors) tell("mirror", `a copy goes to ${target}`);
+  for (const { target, share } of mirrors)
+    tell(
+      "mirror",
+      share === 1 ? `a copy goes to ${target}` : `of ${percent(share)} a copy goes to ${target}`,
+    );
 }
 
 /** The proxy's own come last, whatever a client says under their names. */

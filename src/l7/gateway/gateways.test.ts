@@ -419,6 +419,19 @@ t.test(
   },
 );
 
+t.test("a filter of a backendRef that nobody carries out is not left out: its share fails", async (t) => {
+  const full = { path: { type: "ReplaceFullPath", replaceFullPath: "/x" } };
+  for (const [type, field, value] of [
+    ["URLRewrite", "urlRewrite", full],
+    ["RequestMirror", "requestMirror", { backendRef: to("c") }],
+    ["CORS", "cors", { allowOrigins: ["*"] }],
+  ] as const) {
+    const backendRefs = [to("a", { weight: 3 }), to("b", { weight: 1, filters: [{ type, [field]: value }] })];
+    const told = new World(gateway([HTTP]), httpRoute("r", { rules: [{ backendRefs }] })).ask("http://h/");
+    t.match(told, { distribution: [{ backend: "shop/a:80", share: 0.75 }, { status: 500 }] }, type);
+  }
+});
+
 t.test("CORS, mirrors, times, tries, sessions", async (t) => {
   const cors = { allowOrigins: ["https://*.example"], allowMethods: ["GET"], allowCredentials: true };
   const asked = { headers: { Origin: "https://a.example", "Access-Control-Request-Method": "GET" } };

@@ -87,6 +87,8 @@ const SUPPORTED = [
   "RequestMirror",
   "CORS",
 ];
+/** Of a backendRef's own; all else changes where a request goes, before a backend is drawn. */
+const OF_BACKENDS = ["RequestHeaderModifier", "ResponseHeaderModifier"];
 
 export class RuleMaker {
   readonly #backends: Backends;
@@ -153,7 +155,7 @@ export class RuleMaker {
     const total = backendRefs.reduce((sum, { weight }) => sum + weight, 0);
     if (total === 0) return failed(backendRefs.length === 0 ? "no backendRefs" : "all weights are 0");
     const choices = all.map(({ ref, found }) => ({
-      ...found,
+      ...(misplaced(ref) ?? found),
       share: ref.weight / total,
       filters: ref.filters ?? [],
     }));
@@ -194,6 +196,16 @@ export class RuleMaker {
       fraction === undefined ? (percent ?? 100) / 100 : fraction.numerator / (fraction.denominator ?? 100);
     return [{ target: backend.name, backend, share, withBody: true }];
   }
+}
+
+/** What a filter of a backendRef would do nobody does: then its share is not served without it. */
+function misplaced({ name, filters = [] }: BackendRef): Omit<Choice, "share"> | undefined {
+  const other = filters.find(({ type }) => !OF_BACKENDS.includes(type));
+  if (other === undefined) return undefined;
+  return {
+    status: FAILED,
+    why: `a filter of type ${other.type} of backendRef ${name} is not carried out here`,
+  };
 }
 
 function shareText({ backend, status, share }: Choice, count: number): string {

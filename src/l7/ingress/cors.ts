@@ -22,7 +22,6 @@ export function corsAnswer(cors: Cors | undefined, seen: Seen, tell: Tell | unde
     { name: "Access-Control-Allow-Headers", value: cors.headers },
     { name: "Access-Control-Max-Age", value: String(cors.maxAge) },
     { name: "Content-Type", value: "text/plain charset=UTF-8" },
-    { name: "Content-Length", value: "0" },
   ];
   return {
     action: answer(NO_CONTENT, [...headers, ...more]),

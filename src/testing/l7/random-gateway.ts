@@ -46,7 +46,8 @@ export interface RandomRoutes {
   readonly requests: HttpRequest[];
 }
 
-export function randomRoutes(seed: number, requests: number): RandomRoutes {
+/** `says`: of filters those that the book of rules has, or all that requests alone can tell. */
+export function randomRoutes(seed: number, requests: number, says: "book" | "all" = "book"): RandomRoutes {
   const random = new Prng(seed);
   const hostnames = LISTENERS.filter((_, i) => (i === 0 ? random.below(2) === 0 : random.below(3) === 0));
   const used = hostnames.length === 0 ? [""] : hostnames;
@@ -58,7 +59,7 @@ export function randomRoutes(seed: number, requests: number): RandomRoutes {
     })),
   );
   const routes = Array.from({ length: 1 + random.below(6) }, (_, i) =>
-    randomRoute(random, i, listeners[0].name),
+    randomRoute(random, i, listeners[0].name, says),
   );
   const grant = {
     apiVersion: `${GATEWAY_GROUP}/v1beta1`,
@@ -78,9 +79,9 @@ export function randomRoutes(seed: number, requests: number): RandomRoutes {
   };
 }
 
-function randomRoute(random: Prng, index: number, listener: string): object {
+function randomRoute(random: Prng, index: number, listener: string, says: "book" | "all"): object {
   const hostnames = HOSTNAMES.filter(() => random.below(4) === 0);
-  const rules = Array.from({ length: 1 + random.below(3) }, () => randomRule(random));
+  const rules = Array.from({ length: 1 + random.below(3) }, () => randomRule(random, says === "all"));
   const parent = { name: random.below(12) === 0 ? "elsewhere" : "gw", namespace: "shop" };
   const section =
     random.below(5) === 0 ? { sectionName: listener } : random.below(5) === 0 ? { port: 8080 } : {};
@@ -94,13 +95,14 @@ function randomRoute(random: Prng, index: number, listener: string): object {
   );
 }
 
-function randomRule(random: Prng): object {
+function randomRule(random: Prng, hasMore: boolean): object {
   const isPrefixed = random.below(3) === 0; // the only way in which a prefix may be replaced
   const matches = isPrefixed
     ? [{ path: { type: "PathPrefix", value: random.pick(PATHS) } }]
     : Array.from({ length: random.below(4) }, () => randomMatch(random));
   const path = randomModifier(random, isPrefixed);
-  const filters = randomFilters(random, path);
+  const more = hasMore ? [...randomHeaders(random, "rule"), ...randomOthers(random)] : [];
+  const filters = [...randomFilters(random, path), ...more];
   const isRedirect = filters.some((each) => "requestRedirect" in each);
   const refs = Array.from(
     { length: isRedirect ? 0 : random.below(8) === 0 ? 0 : 1 + random.below(3) },
@@ -111,12 +113,22 @@ function randomRule(random: Prng): object {
         weight: random.pick([0, 1, 1, 3]),
       },
       ...(random.below(4) === 0 && { namespace: "other" }),
+      ...(hasMore && random.below(4) === 0 && { filters: randomHeaders(random, "own") }),
+      ...(hasMore &&
+        random.below(20) === 0 && {
+          filters: [{ type: "URLRewrite", urlRewrite: { hostname: "own.example" } }],
+        }),
       ...(random.below(20) === 0 && { kind: "Bucket", group: "storage.example" }),
     }),
   );
   return {
     ...(matches.length > 0 && { matches }),
     ...(filters.length > 0 && { filters }),
+    ...(random.below(4) === 0 && { timeouts: { request: "20s", backendRequest: "10s" } }),
+    ...(random.below(4) === 0 && { retry: { codes: [503], attempts: 2, backoff: "10ms" } }),
+    ...(random.below(4) === 0 && {
+      sessionPersistence: { sessionName: "s", type: random.pick(["Cookie", "Header"]) },
+    }),
     backendRefs: refs,
   };
 }
@@ -141,6 +153,38 @@ function randomFilters(random: Prng, path: object): object[] {
       },
     ];
   return [];
+}
+
+/** Of the request and of the answer. */
+function randomHeaders(random: Prng, whose: string): object[] {
+  const modifier = (): object => ({
+    ...(random.below(2) === 0 && { set: [{ name: "X-A", value: whose }] }),
+    ...(random.below(2) === 0 && { add: [{ name: "X-Added", value: whose }] }),
+    ...(random.below(2) === 0 && { remove: [random.pick(["x-b", "x-told"])] }),
+  });
+  return [
+    ...(random.below(3) === 0 ? [{ type: "RequestHeaderModifier", requestHeaderModifier: modifier() }] : []),
+    ...(random.below(3) === 0
+      ? [{ type: "ResponseHeaderModifier", responseHeaderModifier: modifier() }]
+      : []),
+  ];
+}
+
+function randomOthers(random: Prng): object[] {
+  const cors = {
+    allowOrigins: random.pick([["*"], ["https://a.test"], ["https://*.test"]]),
+    ...(random.below(2) === 0 && { allowMethods: random.pick([["GET", "PUT"], ["*"]]) }),
+    ...(random.below(2) === 0 && { allowCredentials: true }),
+    ...(random.below(2) === 0 && { exposeHeaders: ["X-One"] }),
+  };
+  const requestMirror = { backendRef: { name: random.pick(SERVICES), port: 80 }, percent: 50 };
+  return [
+    ...(random.below(5) === 0 ? [{ type: "CORS", cors }] : []),
+    ...(random.below(6) === 0 ? [{ type: "RequestMirror", requestMirror }] : []),
+    ...(random.below(25) === 0
+      ? [{ type: "ExtensionRef", extensionRef: { group: "a.example", kind: "B", name: "c" } }]
+      : []),
+  ];
 }
 
 function randomModifier(random: Prng, isPrefixed: boolean): object {
@@ -175,11 +219,15 @@ function randomRequest(random: Prng): HttpRequest {
   const host = random.pick(HOSTS);
   const headers: Record<string, string> = {};
   for (const name of ["x-a", "X-B"]) if (random.below(2) === 0) headers[name] = random.pick(["1", "2", "3"]);
+  if (random.below(3) === 0)
+    headers.Origin = random.pick(["https://a.test", "https://b.a.test", "http://other"]);
+  const method = random.pick(["GET", "GET", "POST", "OPTIONS"]);
+  if (method === "OPTIONS") headers["Access-Control-Request-Method"] = "PUT";
   const query = ["p", "q"]
     .filter(() => random.below(2) === 0)
     .map((name) => `${name}=${random.pick(["1", "2", "3"])}`);
   return readRequest({
-    ...{ method: random.pick(["GET", "POST"]), scheme: "http", headers, port: random.pick([80, 80, 8080]) },
+    ...{ method, scheme: "http", headers, port: random.pick([80, 80, 8080]) },
     path: `${random.pick(ASKED)}${query.length > 0 ? `?${query.join("&")}` : ""}`,
     ...(host !== "" && { host }),
   });

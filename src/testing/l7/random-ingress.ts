@@ -16,6 +16,8 @@ const ASKED_HOSTS = [
   "x.a.example",
   "y.example",
   "c.example.",
+  "alias.test",
+  "www.a.example",
   "other",
   "",
 ];
@@ -46,6 +48,37 @@ const ANNOTATIONS: readonly (readonly [string, readonly string[]])[] = [
   ["app-root", ["/home"]],
   ["permanent-redirect", ["https://new.example/"]],
 ];
+/** What changes no path: each is as often as those above together. */
+const MORE: readonly (readonly [string, readonly string[]])[] = [
+  ["permanent-redirect", ["https://new.example$request_uri"]],
+  ["permanent-redirect-code", ["308"]],
+  ["temporal-redirect", ["https://now.example/"]],
+  ["temporal-redirect-code", ["307"]],
+  ["from-to-www-redirect", ["true"]],
+  ["server-alias", ["alias.test", "a.example"]],
+  ["proxy-body-size", ["1k", "0"]],
+  ["enable-cors", ["true"]],
+  ["cors-allow-origin", ["https://a.test", "https://*.test", "*"]],
+  ["cors-expose-headers", ["X-One"]],
+  ["cors-allow-credentials", ["false"]],
+  ["whitelist-source-range", ["127.0.0.0/8", "192.0.2.0/24,127.0.0.1", "192.0.2.0/24", "nobody"]],
+  ["denylist-source-range", ["127.0.0.1", "192.0.2.0/24"]],
+  ["default-backend", ["two", "empty"]],
+  ["upstream-vhost", ["in.example"]],
+  ["x-forwarded-prefix", ["/before"]],
+  ["custom-headers", ["shop/told", "gone"]],
+  ["affinity", ["cookie"]],
+  ["session-cookie-name", ["S"]],
+  ["limit-rps", ["1000"]],
+  ["limit-connections", ["1000"]],
+  ["proxy-read-timeout", ["20"]],
+  ["proxy-next-upstream-tries", ["1"]],
+  ["auth-type", ["basic"]],
+];
+const TOLD = {
+  ...{ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "told", namespace: "shop" } },
+  data: { "X-Told": "yes", Server: "none" },
+};
 const CANARY: readonly (readonly [string, readonly string[]])[] = [
   ["canary-weight", ["0", "25", "100"]],
   ["canary-by-header", ["x-canary"]],
@@ -53,18 +86,27 @@ const CANARY: readonly (readonly [string, readonly string[]])[] = [
   ["canary-by-cookie", ["canary"]],
 ];
 
+const CANARY_MORE: typeof CANARY = [
+  ...CANARY,
+  ["canary-by-header-pattern", ["^(yes|no)$"]],
+  ["canary-weight-total", ["50", "200"]],
+];
+
 export interface RandomRouting {
   readonly objects: KubeObject[];
   readonly requests: HttpRequest[];
 }
 
-export function randomRouting(seed: number, requests: number): RandomRouting {
+/** `says`: of annotations those that the book of rules has, or all that requests alone can tell. */
+export function randomRouting(seed: number, requests: number, says: "book" | "all" = "book"): RandomRouting {
   const random = new Prng(seed);
   const known: Hosts[] = [];
-  const ingresses = Array.from({ length: 1 + random.below(5) }, (_, i) => randomIngress(random, i, known));
+  const ingresses = Array.from({ length: 1 + random.below(5) }, (_, i) =>
+    randomIngress(random, i, known, says),
+  );
   const services = ["one", "two", "three", "empty"].flatMap((name) => served(name, name === "empty" ? 0 : 2));
   return {
-    objects: objectsOf(...services, ...ingresses),
+    objects: objectsOf(...services, ...ingresses, TOLD),
     requests: Array.from({ length: requests }, () => randomRequest(random)),
   };
 }
@@ -72,7 +114,7 @@ export function randomRouting(seed: number, requests: number): RandomRouting {
 type Hosts = Readonly<Record<string, readonly PathText[]>>;
 
 /** A canary is most often one of an Ingress before it. */
-function randomIngress(random: Prng, index: number, known: Hosts[]): object {
+function randomIngress(random: Prng, index: number, known: Hosts[], says: "book" | "all"): object {
   const isCanary = random.below(4) === 0;
   const hosts: Record<string, readonly PathText[]> = {};
   for (let i = random.below(3); i >= 0; i--) {
@@ -83,9 +125,11 @@ function randomIngress(random: Prng, index: number, known: Hosts[]): object {
       hosts[host] = paths.map((each) => ({ ...each, to: random.pick(SERVICES) }));
   } else if (!isCanary) known.push(hosts);
   const annotations: Record<string, string> = {};
-  for (const [name, values] of isCanary ? CANARY : ANNOTATIONS)
+  for (const [name, values] of isCanary ? (says === "all" ? CANARY_MORE : CANARY) : ANNOTATIONS)
     if (random.below(isCanary ? 2 : 7) === 0 || name === "canary-weight")
       annotations[name] = random.pick(values);
+  if (!isCanary && says === "all")
+    for (const [name, values] of MORE) if (random.below(9) === 0) annotations[name] = random.pick(values);
   if (isCanary) annotations.canary = "true";
   const names = Object.keys(hosts).filter((each) => each !== "");
   const hasRules = isCanary || random.below(10) > 0;
@@ -114,8 +158,13 @@ function randomRequest(random: Prng): HttpRequest {
   const headers: Record<string, string> = {};
   if (random.below(3) === 0) headers["X-Canary"] = random.pick(["always", "never", "yes", "no"]);
   if (random.below(3) === 0) headers.Cookie = `a=b; canary=${random.pick(["always", "never", "perhaps"])}`;
+  if (random.below(3) === 0)
+    headers.Origin = random.pick(["https://a.test", "https://b.a.test", "http://other"]);
+  const method = random.pick(["GET", "POST", "POST", "OPTIONS"]);
+  if (method === "OPTIONS") headers["Access-Control-Request-Method"] = "PUT";
+  if (method === "POST") headers["Content-Length"] = random.pick(["0", "5", "2000"]);
   return readRequest({
-    ...{ method: random.pick(["GET", "POST"]), scheme: random.pick(["http", "http", "https"]), headers },
+    ...{ method, scheme: random.pick(["http", "http", "https"]), headers },
     path: `/${random.pick(ASKED_PATHS)}${random.pick(["", "", "?q=1"])}`,
     ...(host !== "" && { host }),
   });
