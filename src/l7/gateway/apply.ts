@@ -1,7 +1,7 @@
 // A request that a route's rule has matched: filters in their order, then the backends.
 import type { CorsFilter, PathModifier, RouteFilter } from "../../kube/gateway/gateway-objects.ts";
 import { answer, type Choice, type Decision, type HeaderChange, likeliest, type Tell } from "../decision.ts";
-import { encodedPath } from "../match/normal-path.ts";
+import { encodedPath, plainTarget } from "../match/normal-path.ts";
 import { addHeader, clientText, type Header, headerOf, hostName, type Seen } from "../request.ts";
 import { endpointsText, percent } from "../words.ts";
 import type { Entry } from "./entries.ts";
@@ -148,10 +148,10 @@ function locationOf(redirect: Redirect, entry: Entry, seen: Seen, port: number):
 }
 
 function replaced(modifier: PathModifier, { kind, path: prefix }: Entry, { path = "/" }: Seen): string {
-  if (modifier.type === "ReplaceFullPath") return modifier.replaceFullPath || "/";
+  if (modifier.type === "ReplaceFullPath") return plainTarget(modifier.replaceFullPath || "/");
   if (kind !== "prefix") return encodedPath(path);
   const rest = path.slice(prefix.length); // "" or from a slash on
-  const start = (modifier.replacePrefixMatch ?? "").replace(/\/+$/, "");
+  const start = plainTarget(modifier.replacePrefixMatch ?? "").replace(/\/+$/, "");
   return `${start}${encodedPath(rest)}` || "/";
 }
 

@@ -7,6 +7,8 @@ const TRUE = /^(?:1|t|T|TRUE|true|True)$/; // as Go reads them
 const FALSE = /^(?:0|f|F|FALSE|false|False)$/;
 /** In no network: a list that holds it alone lets nobody in. */
 const NOBODY: Cidr = { family: 4, w0: 0, w1: 0, w2: 0xffff, w3: -1, prefixLen: 32 };
+/** Of a header's value none is part of it (RFC 9110 §5.5): what follows would be another header. */
+const CONTROL = /[\0-\x08\x0a-\x1f\x7f]/;
 const EVERYBODY = ["0.0.0.0/0", "::/0"].flatMap((text) => parseCidr(text) ?? []);
 
 export class AnnotationReader {
@@ -31,8 +33,19 @@ export class AnnotationReader {
   }
 
   text(name: string, otherwise = ""): string {
+    const text = this.#text(name);
+    if (!CONTROL.test(text)) return text || otherwise;
+    this.problem(name, `${JSON.stringify(text)} has more than one line, or control characters`);
+    return otherwise;
+  }
+
+  isGiven(name: string): boolean {
+    return this.#text(name) !== "";
+  }
+
+  #text(name: string): string {
     this.#asked.add(name);
-    return this.#values.get(name) || otherwise;
+    return this.#values.get(name) ?? "";
   }
 
   matching(name: string, form: RegExp, what: string): string {
@@ -82,7 +95,7 @@ export class AnnotationReader {
   }
 
   list(name: string, otherwise = ""): string[] {
-    return this.text(name, otherwise)
+    return (this.#text(name) || otherwise)
       .split(",")
       .map((each) => each.trim())
       .filter((each) => each !== "");

@@ -8,6 +8,7 @@ import {
   type HeaderChange,
   type Tell,
 } from "../decision.ts";
+import { isToken, isValue } from "../header-form.ts";
 import { addHeader, clientText, cookieOf, type Header, headerOf, type Seen } from "../request.ts";
 import { endpointsText, percent } from "../words.ts";
 import { corsChanges } from "./cors.ts";
@@ -242,5 +243,12 @@ function customChanges(
     tell?.("headers", `custom-headers: there is no ConfigMap ${settings.customHeaders}: nothing is added`);
     return [];
   }
-  return Object.entries(data).map(([name, value]) => ({ what: "set", name, value }));
+  const all = Object.entries(data).map(
+    ([name, value]): HeaderChange => ({ what: "set", name, value: value.trim() }),
+  );
+  const good = all.filter(({ name, value }) => isToken.test(name) && isValue.test(value));
+  for (const each of all)
+    if (!good.includes(each))
+      tell?.("headers", `custom-headers: ${JSON.stringify(each.name)} is no header: left out`);
+  return good;
 }

@@ -525,7 +525,39 @@ t.test("unknown annotations are told once; what would keep somebody out keeps ev
   t.equal(new World([at({ "enable-modsecurity": "false" })]).short("http://x.example/"), "a");
 });
 
+t.test(
+  "what would begin another header is told and left out; who asks somebody lets nobody in then",
+  async (t) => {
+    const split = (name: string): Record<string, string> => ({ [name]: "a\r\nX-B: c" });
+    for (const name of [
+      "upstream-vhost",
+      "x-forwarded-prefix",
+      "permanent-redirect",
+      "session-cookie-name",
+    ]) {
+      const world = new World([at(split(name))]);
+      t.match(world.evaluator.notes[0], new RegExp(`${name} "a.r.nX-B: c" has more than one line`));
+      t.notMatch(JSON.stringify(world.ask("http://x.example/")), /X-B/, name);
+    }
+    t.equal(new World([at({ "auth-url": "http://a.example/\nb" })]).short("http://x.example/"), "503");
+    const rewriting = new World([at({ "rewrite-target": "/a b\u00e9" })]);
+    t.equal(rewriting.ask("http://x.example/").rewrittenPath, "/a%20b%C3%A9");
+    const map = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "h", namespace: "shop" } };
+    const custom = new World(
+      [at({ "custom-headers": "h" })],
+      [{ ...map, data: { A: "1\n", B: "2\r\nC: 3", "D E": "4" } }],
+    );
+    t.same(custom.ask("http://x.example/").responseHeaders, { A: "1" });
+  },
+);
+
 t.test("what an annotation may say, and nobody here does, is told", async (t) => {
+  const others = { "proxy-next-upstream": "error invalid_header", "session-cookie-samesite": "Some" };
+  t.same(new World([at({ ...others, "mirror-target": "nowhere" })]).evaluator.notes, [
+    'Ingress shop/web: nginx.ingress.kubernetes.io/proxy-next-upstream "invalid_header" does nothing here',
+    'Ingress shop/web: nginx.ingress.kubernetes.io/session-cookie-samesite "Some": use Strict, Lax, None',
+    'Ingress shop/web: nginx.ingress.kubernetes.io/mirror-target "nowhere" is not an address that begins with http:// or https://',
+  ]);
   const modes = { "affinity-mode": "persistent", "affinity-canary-behavior": "legacy" };
   t.same(new World([at(modes)]).evaluator.notes, [
     'Ingress shop/web: nginx.ingress.kubernetes.io/affinity-mode "persistent": use balanced',

@@ -1,5 +1,5 @@
 // rewrite-target: the whole path becomes the target, with what the groups of the path's pattern caught as $1 to $9.
-import { encodedPath } from "../match/normal-path.ts";
+import { encodedPath, plainTarget } from "../match/normal-path.ts";
 import type { Seen } from "../request.ts";
 import type { Location } from "./site.ts";
 
@@ -13,7 +13,7 @@ export function rewritten(
   const matcher = pattern.matcher(given);
   if (!matcher.find()) return request.target;
   const groups = matcher.groupCount();
-  const target = rewrite.replace(/\$(\d)/g, (_, digit: string) => {
+  const target = plainTarget(rewrite).replace(/\$(\d)/g, (_, digit: string) => {
     const group = Number(digit);
     return group <= groups ? encodedPath(matcher.group(group) ?? "") : "";
   });

@@ -2,6 +2,7 @@
 // out, and is told; one that nobody here carries out is told once, and where it would keep somebody out, so is everybody.
 import type { Cidr } from "../../base/ip.ts";
 import type { Affinity, Limits, OutsideAuth, Protocol, Retries, Timeouts } from "../decision.ts";
+import { isToken } from "../header-form.ts";
 import { AnnotationReader } from "./annotation-reader.ts";
 
 const PREFIX = "nginx.ingress.kubernetes.io/";
@@ -69,6 +70,8 @@ const PROTOCOLS: Readonly<Record<string, Protocol>> = {
   ...{ HTTP: "http", HTTPS: "https", AUTO_HTTP: "auto", GRPC: "grpc", GRPCS: "grpcs" },
 };
 const STATUS = { limited: 503, moved: 301, found: 302 };
+/** Of ingress-nginx' words invalid_header is one of an error here, and updating is about a cache. */
+const NEXT = /^(?:error|timeout|non_idempotent|off|http_(?:403|404|429|50[0234]))$/;
 const BURST = 5; // times the rate
 const BODY_MAX = 1024 * 1024; // bytes
 
@@ -98,7 +101,7 @@ export function readSettings(
     },
     retries: retriesOf(r),
     protocol: r.oneOf("backend-protocol", PROTOCOLS, "http"),
-    upstreamVhost: r.text("upstream-vhost"),
+    upstreamVhost: r.matching("upstream-vhost", /^\S+$/, "a host"),
     forwardedPrefix: r.text("x-forwarded-prefix"),
     cors: corsOf(r),
     canary: canaryOf(r),
@@ -110,7 +113,7 @@ export function readSettings(
     mirror: mirrorOf(r),
     toService: r.flag("service-upstream", false),
   };
-  return { ...settings, denied: deniedBy(r) };
+  return { ...settings, denied: deniedBy(r, settings.auth !== undefined) };
 }
 
 function redirectOf(r: AnnotationReader): Settings["redirect"] {
@@ -128,6 +131,8 @@ function redirectOf(r: AnnotationReader): Settings["redirect"] {
 
 function retriesOf(r: AnnotationReader): Retries {
   const on = r.text("proxy-next-upstream", "error timeout").split(/\s+/);
+  for (const word of on)
+    if (!NEXT.test(word)) r.problem("proxy-next-upstream", `${JSON.stringify(word)} does nothing here`);
   return {
     on: on.includes("off") ? [] : on,
     tries: r.number("proxy-next-upstream-tries", 3),
@@ -160,10 +165,14 @@ function canaryOf(r: AnnotationReader): Canary | undefined {
 }
 
 function affinityOf(r: AnnotationReader): Affinity | undefined {
-  const cookie = r.text("session-cookie-name", "INGRESSCOOKIE");
-  const path = r.text("session-cookie-path");
-  const [maxAge, expires] = [r.text("session-cookie-max-age"), r.text("session-cookie-expires")];
-  const [domain, sameSite] = [r.text("session-cookie-domain"), r.text("session-cookie-samesite")];
+  const cookie = r.matching("session-cookie-name", isToken, "a cookie's name") || "INGRESSCOOKIE";
+  const [path, domain] = ["session-cookie-path", "session-cookie-domain"].map((name) =>
+    r.matching(name, /^[^;]+$/, "part of a cookie"),
+  );
+  const [maxAge, expires] = ["session-cookie-max-age", "session-cookie-expires"].map((name) =>
+    r.matching(name, /^-?\d{1,10}$/, "a number of seconds"),
+  );
+  const sameSite = r.oneOf("session-cookie-samesite", { Strict: "Strict", Lax: "Lax", None: "None" }, "");
   const secure = r.flag("session-cookie-secure", false);
   // The defaults alone: what else they may say is not carried out, and told as any word that is not known.
   r.oneOf("affinity-mode", { balanced: "balanced" }, "balanced");
@@ -206,21 +215,21 @@ function authOf(r: AnnotationReader): OutsideAuth | undefined {
 }
 
 function mirrorOf(r: AnnotationReader): Settings["mirror"] {
-  const target = r.text("mirror-target");
+  const isAddress = /^(?:https?|\$\{?scheme\}?):\/\/\S+$/;
+  const target = r.matching("mirror-target", isAddress, "an address that begins with http:// or https://");
   const withBody = r.oneOf("mirror-request-body", { on: "on", off: "off" }, "on") === "on";
   return target === "" ? undefined : { target, withBody };
 }
 
 /** Tells all that nobody asked for. */
-function deniedBy(r: AnnotationReader): string {
+function deniedBy(r: AnnotationReader, hasAuth: boolean): string {
   const guard = r.rest().filter((name) => GUARDS.has(name) && !r.isOff(name));
   for (const name of r.rest()) {
     if (guard.includes(name))
       r.problem(name, "is not carried out here, so that every request is refused with 503");
     else r.problem(name, "is not known here and does nothing");
   }
-  if (r.text("auth-url") !== "" && !/^https?:\/\//.test(r.text("auth-url")))
-    return `${PREFIX}auth-url cannot be read`;
+  if (r.isGiven("auth-url") && !hasAuth) return `${PREFIX}auth-url cannot be read`;
   return guard.length === 0 ? "" : `${PREFIX}${guard[0]} is not carried out here`;
 }
 

@@ -56,3 +56,14 @@ export function encodedPath(path: string): string {
     }
   });
 }
+
+/** Path and query that a rule has written, of octets that a request's first line may have. */
+export function plainTarget(text: string): string {
+  return text.replace(/[^\x21-\x7e]+/g, (part) => {
+    try {
+      return encodeURIComponent(part);
+    } catch {
+      return ""; // half a surrogate pair
+    }
+  });
+}

@@ -185,7 +185,13 @@ export function validateRuleTimes(
   at: FieldPath,
   p: FieldProblems,
 ): void {
-  const { absoluteTimeout, idleTimeout } = sessionPersistence ?? {};
+  const { sessionName, absoluteTimeout, idleTimeout } = sessionPersistence ?? {};
+  if (sessionName !== undefined && !TOKEN.test(sessionName))
+    p.invalid(
+      [...at, "sessionPersistence", "sessionName"],
+      sessionName,
+      "should be a cookie's or header's name",
+    );
   const times: [string[], string | undefined][] = [
     [["timeouts", "request"], timeouts?.request],
     [["timeouts", "backendRequest"], timeouts?.backendRequest],
