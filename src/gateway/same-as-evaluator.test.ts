@@ -13,7 +13,7 @@ import { runningGateway } from "../testing/gateway/running-gateway.ts";
 import { randomRoutes } from "../testing/l7/random-gateway.ts";
 import { randomRouting } from "../testing/l7/random-ingress.ts";
 
-const WORLDS = 80;
+const WORLDS = 40;
 const REQUESTS = 25;
 const SHOWN_MAX = 5;
 
