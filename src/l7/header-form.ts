@@ -2,5 +2,5 @@
 /** RFC 9110 §5.6.2 */
 export const isToken = /^[A-Za-z0-9!#$%&'*+\-.^_`|~]+$/;
 
-/** Of a value without the space around it. */
-export const isValue = /^[^\0-\x08\x0a-\x1f\x7f]*$/;
+/** Of a value without the space around it: neither lines nor control characters (§5.5). */
+export const isValue = /^[\t\x20-\x7e\x80-\uffff]*$/;

@@ -1,14 +1,13 @@
 // Annotations of one prefix, read by type. What cannot be read is told and counts as left out. A list of addresses that
 // cannot be read lets nobody in: see `allowed` and `denied`.
 import { type Cidr, network, parseCidr, parseIp } from "../../base/ip.ts";
+import { isValue } from "../header-form.ts";
 
 const UNITS: Readonly<Record<string, number>> = { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
 const TRUE = /^(?:1|t|T|TRUE|true|True)$/; // as Go reads them
 const FALSE = /^(?:0|f|F|FALSE|false|False)$/;
 /** In no network: a list that holds it alone lets nobody in. */
 const NOBODY: Cidr = { family: 4, w0: 0, w1: 0, w2: 0xffff, w3: -1, prefixLen: 32 };
-/** Of a header's value none is part of it (RFC 9110 §5.5): what follows would be another header. */
-const CONTROL = /[\0-\x08\x0a-\x1f\x7f]/;
 const EVERYBODY = ["0.0.0.0/0", "::/0"].flatMap((text) => parseCidr(text) ?? []);
 
 export class AnnotationReader {
@@ -34,7 +33,7 @@ export class AnnotationReader {
 
   text(name: string, otherwise = ""): string {
     const text = this.#text(name);
-    if (!CONTROL.test(text)) return text || otherwise;
+    if (isValue.test(text)) return text || otherwise;
     this.problem(name, `${JSON.stringify(text)} has more than one line, or control characters`);
     return otherwise;
   }
