@@ -230,7 +230,7 @@ async function runAll(
   const failed = outcomes.filter(({ ok }) => !ok).slice(0, REASONS_MOST);
   const reasons = await sideBySide(WATCHES, failed, async (outcome) => {
     const reason = isNarrow(outcome, outcomes)
-      ? narrowReason(outcome, all)
+      ? narrowReason(outcome, outcomes, all)
       : await lookInto(all, agents, outcome, timeoutMs).catch((error: Error) => error.message);
     return [outcome.reason, reason].filter((text) => text !== "").join(": ");
   });
@@ -271,8 +271,15 @@ function isNarrow({ check, from, address }: Outcome, outcomes: readonly Outcome[
   return check === "MTU" && outcomes.some((each) => isSmall(each) && each.ok);
 }
 
-function narrowReason({ bytes = 0, family }: Outcome, { vxlanPort }: Nodes): string {
-  const whole = wholeSize(bytes, family, vxlanPort);
+function narrowReason(
+  { bytes = 0, family, from, to }: Outcome,
+  outcomes: readonly Outcome[],
+  { vxlanPort }: Nodes,
+): string {
+  const four = outcomes.find(
+    (each) => each.check === "MTU" && each.family === 4 && each.from === from && each.to === to,
+  );
+  const whole = wholeSize(bytes, family, vxlanPort, four?.bytes);
   return `small ones are answered: the network between the nodes must carry ${whole} bytes`;
 }
 

@@ -132,6 +132,9 @@ t.test("ways to other nodes", async (t) => {
     told[1],
     /^MTU false node4: packets of 1450 .*: the network between the nodes must carry 1500 .* eth0 on all$/,
   );
+  const six = (mtu: number) => lines([way(), way({ family: 6, fits: false, mtu })], 8472)[1];
+  t.match(six(1450), /carry 1500 bytes/, "in the tunnel of IPv4");
+  t.match(six(1430), /carry 1500 bytes/, "in one of its own");
   const error = way({ family: 6, fits: false, text: "Packet too big (mtu = 1400)" });
   t.match(lines([error], 8472)[1], /small ones are \(Packet too big \(mtu = 1400\)\): .* carry 1520 bytes/);
   t.match(

@@ -23,9 +23,18 @@ export interface PeerReport {
 
 const OVERHEAD = { 4: 50, 6: 70 } as const; // outer Ethernet, IP, UDP, VXLAN
 
-/** Of the packet between the nodes in which one of so many bytes of this family travels. */
-export function wholeSize(bytes: number, family: 4 | 6, vxlanPort: number | undefined): number {
-  return vxlanPort === undefined ? bytes : bytes + OVERHEAD[family];
+/**
+ * Of the packet between the nodes in which one of so many bytes of this family travels. `four`: what goes to the same
+ * place by IPv4, in the same tunnel or in the one beside it, and has the same room; undefined: nothing does.
+ */
+export function wholeSize(
+  bytes: number,
+  family: 4 | 6,
+  vxlanPort: number | undefined,
+  four: number | undefined,
+): number {
+  if (vxlanPort === undefined) return bytes;
+  return four === undefined ? bytes + OVERHEAD[family] : four + OVERHEAD[4];
 }
 
 /** `uplink`: its interface, for advice; "" where nobody knows. */
@@ -41,7 +50,7 @@ export function peerChecks(of: string, { vxlanPort, items }: PeersAnswer, uplink
     const detail = `${good[0].mtu} bytes reach ${nodesOf(good)}`;
     checks.push({ of, check: "MTU", ok: true, detail, advice: "" });
   }
-  return [...checks, ...narrow.map((peer) => narrowCheck(of, peer, vxlanPort, uplink))];
+  return [...checks, ...narrow.map((peer) => narrowCheck(of, peer, wholeOf(peer, items, vxlanPort), uplink))];
 }
 
 function nodesOf(peers: readonly PeerReport[]): string {
@@ -71,9 +80,17 @@ function silentCheck(of: string, peer: PeerReport, vxlanPort: number | undefined
   return { of, check: "peers", ok: false, detail, advice };
 }
 
-function narrowCheck(of: string, peer: PeerReport, vxlanPort: number | undefined, uplink: string): Check {
-  const { node, family, mtu, text } = peer;
-  const whole = wholeSize(mtu, family, vxlanPort);
+function wholeOf(
+  { node, family, mtu }: PeerReport,
+  items: readonly PeerReport[],
+  port: number | undefined,
+): number {
+  const four = items.find((each) => each.node === node && each.family === 4);
+  return wholeSize(mtu, family, port, four?.mtu);
+}
+
+function narrowCheck(of: string, peer: PeerReport, whole: number, uplink: string): Check {
+  const { node, mtu, text } = peer;
   const told = text === undefined ? "" : ` (${text})`;
   const detail = `${node}: packets of ${mtu} bytes are not answered, small ones are${told}`;
   const device = uplink === "" ? "the uplinks'" : `that of ${uplink}`;
