@@ -2,6 +2,8 @@
 // to the other (half-close); a reset or an error ends both; so does silence both ways for too long.
 import type { Socket } from "node:net";
 
+const NOTHING = Buffer.alloc(0);
+
 export interface Piped {
   /** Bytes that the backend and the client were given. */
   readonly sent: number;
@@ -31,8 +33,8 @@ export class Pipe {
           });
         }),
     );
-    client.pipe(backend);
-    backend.pipe(client);
+    carry(client, backend);
+    carry(backend, client);
     for (const socket of this.#sockets) if (socket.destroyed) socket.emit("close", false);
     this.ended = Promise.all(closed).then(() => ({
       sent: backend.bytesWritten - sent,
@@ -52,9 +54,22 @@ export class Pipe {
   }
 }
 
-/** As a reset where that can be (not by TLS): the other end is not to take what it got for a whole message. */
+/** The end is told when all before it has gone to the kernel: a socket that waits to say it cannot be reset. */
+function carry(from: Socket, to: Socket): void {
+  from.pipe(to, { end: false });
+  from.once("end", () => {
+    if (to.writableLength === 0) to.end();
+    else to.write(NOTHING, () => to.end());
+  });
+}
+
+/**
+ * At once, and as a reset where that can be (not by TLS): the other end is not to take what it got for a whole message.
+ * Node's own `resetAndDestroy` says an end first, and waits until that is taken.
+ */
 export function reset(socket: Socket): void {
   if (socket.destroyed) return;
-  if ("encrypted" in socket) socket.destroy();
-  else socket.resetAndDestroy();
+  // libuv resets no socket whose end is being said, and Node would forget it, open as it is.
+  if (!("encrypted" in socket || socket.writableEnded)) Object.assign(socket, { resetAndClosing: true });
+  socket.destroy();
 }

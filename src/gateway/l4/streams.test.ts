@@ -3,7 +3,7 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
 import { request as askTls } from "node:https";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { connect as connectTls, createServer as createTls } from "node:tls";
 import t from "tap";
 import { ip } from "../../base/ip.ts";
@@ -20,6 +20,7 @@ import { Authority, type Issued } from "../../testing/l7/authority.ts";
 import { ingress } from "../../testing/l7/objects.ts";
 import { GATEWAY_GROUP, gateway, httpRoute } from "../../testing/l7/random-gateway.ts";
 import { allOf, StreamWorld } from "../../testing/l7/stream-world.ts";
+import { Pipe, reset } from "./pipe.ts";
 import { writeProxyHeader } from "./proxy-protocol.ts";
 
 const route = (kind: string, name: string, to: string, more: object = {}): object => ({
@@ -173,4 +174,37 @@ t.test("a UDP listener: datagrams there and back, another endpoint when it is go
   running.source.change({ type: "MODIFIED", object: slice });
   t.equal(await ask(), "two:x");
   t.match(running.gateway.metricsText, /podwire_gateway_udp_flows\{port="\d+"\} 1/);
+});
+
+t.test(
+  "who is told an end that he does not take can still be broken off, and nothing stays open",
+  async (t) => {
+    const world = new StreamWorld();
+    t.teardown(() => world.close());
+    let behind: Socket | undefined;
+    const end = await world.serve((socket) => (behind = socket.on("error", () => {})), true);
+    const pipe = new Promise<Pipe>((resolve) => {
+      void world
+        .serve((socket) => void world.client(end).then((to) => resolve(new Pipe(socket, to, 300))))
+        .then((at) => world.client(at))
+        .then((client) => client.on("error", () => {}).end(Buffer.alloc(16 * 1024 * 1024)));
+    });
+    const { brokenBy, sent } = await (await pipe).ended;
+    t.equal(brokenBy, "idle");
+    let got = 0;
+    const over = new Promise((resolve) => behind?.once("end", resolve).once("close", resolve));
+    behind?.on("data", (bytes: Buffer) => (got += bytes.length)).resume();
+    await over;
+    t.ok(got < sent, `a reset takes back what was not read yet: ${got} of ${sent} bytes`);
+  },
+);
+
+t.test("a socket that is about to say its end is closed where it should be reset", async (t) => {
+  const world = new StreamWorld();
+  t.teardown(() => world.close());
+  const client = await world.client(await world.serve((socket) => socket.on("error", () => {}).resume()));
+  client.end("x");
+  reset(client);
+  await once(client, "close");
+  t.pass("it is closed");
 });
