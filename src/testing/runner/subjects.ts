@@ -146,7 +146,7 @@ export const SUBJECTS: Subjects = {
     what: "HTTP requests by Ingress and Gateway: objects, matches, annotations, filters, judged by the book",
     files: `ingress ingress-book gateway gateways gateway-book gateway-* match certificates connections explain-http http2
       same-as-evaluator explain-rows carried-out gateway-workers log-writer lent-socket request-counts
-      proxy-protocol client-hello backend-identity tcp-front udp-front streams
+      proxy-protocol client-hello backend-identity tcp-front udp-front streams same-connections
       status-writes lease status-keeper node-parser lab-gateways e2e-gateway e2e-gateway-protocols real-gateway`,
   },
   mesh: {
