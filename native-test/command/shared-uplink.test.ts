@@ -1,6 +1,7 @@
 // Two machines with one NIC each, which their kernels keep: agents come, are killed, come again, go and are cleaned up
 // after, while a session of the machine's own goes on over the same NIC; and everything that pods, services and the
 // node's programs have to reach is reached meanwhile.
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t, { type Test } from "tap";
@@ -99,7 +100,12 @@ t.test("one NIC", { skip: cannotRun("socat", "curl", "nft", "tc") }, async (t) =
   await t.test("what the machine changes is followed", follows);
   await first.stop("SIGKILL");
   t.equal((await snapshot()).nftables, "", "nothing drops any more");
+  const config = JSON.parse(await readFile(join(folder, "n1.yaml"), "utf8"));
+  const uplink = { ...config.uplink, masqueradePorts: "60000-65534" };
+  await writeFile(join(folder, "n1.yaml"), JSON.stringify({ ...config, uplink }));
   first = await agent(1);
+  const reserved = await run(inside("n1", "sysctl", "-n", "net.ipv4.ip_local_reserved_ports"));
+  t.equal(reserved.stdout.trim(), "60000-65534", "of the ports of before, those alone that are still wanted");
   await until("an answer", isReached);
   await t.test("everything again", everything);
   await first.stop();

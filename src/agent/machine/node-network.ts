@@ -214,11 +214,11 @@ export class NodeNetwork {
     const unreserved = await sysctls.unreserved(uplink.masqueradePorts);
     const strict = await sysctls.strictCheck(host.interface);
     const changing = { uplink: uplink.interface, host: isThere ? "" : host.interface };
-    writeRecord(
-      socket,
-      recordWith(readRecord(socket), { ...changing, reserved: unreserved, rpFilter: strict }),
-    );
+    const record = recordWith(readRecord(socket), { ...changing, reserved: unreserved, rpFilter: strict });
+    writeRecord(socket, record);
     await sysctls.reserve(unreserved);
+    const reserved = await sysctls.releaseOthers(record.reserved, uplink.masqueradePorts);
+    if (reserved !== record.reserved) writeRecord(socket, { ...record, reserved });
     if (strict.all !== undefined) await sysctls.loosen(strict);
     await runIn(netns, ["sh", "-e", "-c", hostScript(host.interface, isThere, shared.mtu)]);
     this.#watch();

@@ -33,6 +33,13 @@ export class MachineSysctls {
     if (ports !== "") await this.#write(RESERVED, without(await this.#reserved(), rangesOf(ports)));
   }
 
+  /** Of what an agent reserved, ports that are not wanted any more; answers what is still reserved. */
+  async releaseOthers(ports: string, wanted: PortRange): Promise<string> {
+    const others = without(rangesOf(ports), [wanted]);
+    await this.release(rangesText(others));
+    return rangesText(without(rangesOf(ports), others));
+  }
+
   async #reserved(): Promise<NumberRange[]> {
     return rangesOf(await runIn(this.#netns, ["cat", RESERVED]));
   }
