@@ -1,6 +1,6 @@
 // Which address of a pod range comes next: after the one that was given last, round and round, as host-local does, so
 // that an address that is free again is the last to be given again. Pure.
-import { addIp, type Cidr, type Ip, nthIp, offsetIn, sizeOf } from "../base/ip.ts";
+import { addIp, type Cidr, formatCidr, type Ip, nthIp, offsetIn, sizeOf } from "../base/ip.ts";
 
 /** Offsets that pods may have: not the network's own (the VTEP), not the gateway, not IPv4's broadcast address. */
 const FIRST = 2;
@@ -12,7 +12,7 @@ function lastOffset(range: Cidr): number {
 /** Why a pod cannot have the address; "": it can. */
 export function unusable(range: Cidr, address: Ip): string {
   const at = offsetIn(range, address);
-  if (at < 0) return "is not in the node's range";
+  if (at < 0) return `is not in the node's range, ${formatCidr(range)}`;
   if (at === 0) return "is the network's own address";
   if (at === 1) return "is the gateway's";
   return at > lastOffset(range) ? "is the broadcast address" : "";
