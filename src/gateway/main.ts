@@ -1,10 +1,9 @@
 // podwire gateway: the gateway as a process, from its configuration to its end.
-import { createServer, type Server } from "node:http";
+import type { Server } from "node:http";
 import { hostname } from "node:os";
 import { setFlagsFromString } from "node:v8";
-import { PodwireError } from "../base/errors.ts";
 import { gatewayKinds } from "../kube/gateway/read-gateway.ts";
-import { CONTENT_TYPE } from "../observe/exposition.ts";
+import { servePages, type Told } from "../observe/proxy-pages.ts";
 import { ApiSource } from "../watch/api-server/api-source.ts";
 import { readAccess } from "../watch/api-server/kubeconfig.ts";
 import { ROUTED_RESOURCES } from "../watch/api-server/resources.ts";
@@ -21,12 +20,7 @@ import { isFirst, isWorker, serveAsWorker, Workers } from "./workers.ts";
  * ms in place of 0.6, and one in ten 1 ms or more in place of 3. Holds for collections from now on.
  */
 const COLLECTING_ALONE = "--no-parallel-scavenge";
-
-/** What the pages say. */
-interface Told {
-  readonly isReady: boolean;
-  metricsText(): string | Promise<string>;
-}
+const PAGES_ERROR = "GATEWAY_METRICS";
 
 /** Resolves when a signal has ended it; rejects where it cannot start. `tell`: a line for people. */
 export async function runGateway(config: GatewayConfig, tell: (line: string) => void): Promise<void> {
@@ -35,7 +29,7 @@ export async function runGateway(config: GatewayConfig, tell: (line: string) => 
   const workers = new Workers(config.workers, tell);
   const ended = untilSignal();
   process.on("SIGHUP", () => workers.reopenLogs());
-  const pages = await servePages(config, workers);
+  const pages = await servePages(config.metrics, workers, PAGES_ERROR);
   const statuses = keeperOf(config, () => workers.isReady, tell);
   try {
     await workers.start();
@@ -64,7 +58,7 @@ async function serve(config: GatewayConfig, tell: (line: string) => void): Promi
     },
     metricsText: () => gateway.metricsText,
   };
-  const pages = isWorker ? undefined : await servePages(config, told);
+  const pages = isWorker ? undefined : await servePages(config.metrics, told, PAGES_ERROR);
   const statuses = isWorker ? undefined : keeperOf(config, () => gateway.isReady, tell);
   try {
     await gateway.start();
@@ -122,28 +116,4 @@ function sourceOf({ source }: GatewayConfig): ObjectSource {
     ...{ access, readAgain: () => readAccess(options), nodeName: hostname(), stateFile: "" },
     resources: ROUTED_RESOURCES,
   });
-}
-
-async function servePages({ metrics: at }: GatewayConfig, told: Told): Promise<Server | undefined> {
-  if (at === undefined) return undefined;
-  const server = createServer(async ({ url = "" }, response) => {
-    const [path] = url.split("?", 1);
-    if (path === "/metrics")
-      response.writeHead(200, { "content-type": CONTENT_TYPE }).end(await told.metricsText());
-    else if (path === "/healthz") response.writeHead(200).end("ok\n");
-    else if (path === "/readyz")
-      response.writeHead(told.isReady ? 200 : 503).end(told.isReady ? "ok\n" : "not yet\n");
-    else response.writeHead(404).end();
-  });
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen(at.port, at.address, resolve);
-    });
-  } catch (cause) {
-    const where = `metrics: ${at.address} port ${at.port}`;
-    const message = `${where}: ${(cause as Error).message}: choose another with metrics.port`;
-    throw new PodwireError(message, { code: "GATEWAY_METRICS", cause });
-  }
-  return server;
 }

@@ -1,9 +1,9 @@
 // podwire mesh: the proxy as a process, from its configuration to its end.
-import { createServer, type Server } from "node:http";
+import type { Server } from "node:http";
 import type { Server as TcpServer } from "node:net";
 import { PodwireError } from "../base/errors.ts";
 import { policyKinds } from "../kube/mesh/read-policy.ts";
-import { CONTENT_TYPE } from "../observe/exposition.ts";
+import { servePages } from "../observe/proxy-pages.ts";
 import { ApiSource } from "../watch/api-server/api-source.ts";
 import { type Access, readAccess } from "../watch/api-server/kubeconfig.ts";
 import { MESH_RESOURCES } from "../watch/api-server/resources.ts";
@@ -36,7 +36,13 @@ export async function runMesh(config: MeshConfig, tell: (line: string) => void):
   const taking: TcpServer[] = [];
   let pages: Server | undefined;
   try {
-    pages = await servePages(config, proxy);
+    const told = {
+      get isReady() {
+        return proxy.isReady;
+      },
+      metricsText: () => proxy.metricsText,
+    };
+    pages = await servePages(config.metrics, told, "MESH_METRICS");
     for (const address of addresses.some((each) => each.includes(":")) ? ["0.0.0.0", "::"] : ["0.0.0.0"])
       taking.push(listenTransparent(address, capturePort, (socket) => proxy.accept(socket)));
     await proxy.listen(addresses, hbonePort).catch((cause: NodeJS.ErrnoException) => {
@@ -89,28 +95,4 @@ function sourceOf({ source, nodeName }: MeshConfig): ObjectSource {
     ...{ access, readAgain: () => readAccess(options), nodeName, stateFile: "" },
     resources: MESH_RESOURCES,
   });
-}
-
-async function servePages({ metrics: at }: MeshConfig, proxy: MeshProxy): Promise<Server | undefined> {
-  if (at === undefined) return undefined;
-  const server = createServer(({ url = "" }, response) => {
-    const [path] = url.split("?", 1);
-    if (path === "/metrics") response.writeHead(200, { "content-type": CONTENT_TYPE }).end(proxy.metricsText);
-    else if (path === "/healthz") response.writeHead(200).end("ok\n");
-    else if (path === "/readyz")
-      response.writeHead(proxy.isReady ? 200 : 503).end(proxy.isReady ? "ok\n" : "not yet\n");
-    else response.writeHead(404).end();
-  });
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen(at.port, at.address, resolve);
-    });
-  } catch (cause) {
-    const where = `metrics: ${at.address} port ${at.port}`;
-    throw new PodwireError(`${where}: ${(cause as Error).message}: choose another with metrics.port`, {
-      ...{ code: "MESH_METRICS", cause },
-    });
-  }
-  return server;
 }
